@@ -1,0 +1,27 @@
+# Two commands for a newcomer: `make run` and `make test`. Both find or make a Python that has what they need.
+
+PYTHON_SH = sh packaging/python.sh
+
+run: ## The relay with its built-in upstream, on http://127.0.0.1:8787
+	@$(PYTHON_SH) run -m monorelay demo
+
+test: lint ## Lint and the whole suite
+	@$(PYTHON_SH) test -m pytest -q
+
+lint: ## ruff format, ruff check, mypy --strict
+	@sh packaging/lint.sh
+
+bench: ## Throughput and streams against the built-in upstream
+	@$(PYTHON_SH) run -m tests.bench
+
+docs: ## Write docs/drop-ins.md again from the schemas
+	@$(PYTHON_SH) run docs/generate.py
+
+clean: ## What the commands above have made, the .venv included
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile
+
+.PHONY: run test lint bench docs clean help

@@ -1,0 +1,217 @@
+"""The map of monorelay/__init__.py holds: every import, library, name and file is where it may be.
+
+The rules read the source, not the running program, and each finding is a line that an editor can jump to.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+PACKAGE = TOP / "monorelay"
+LONGEST = 400
+
+# room → the rooms it may import. errors and clock, and the package's own __version__, lie below all (but for demo).
+BELOW = {
+    "config": (),
+    "dialects": (),
+    "upstream": (),
+    "store": (),
+    "plan": ("config", "dialects"),
+    "relay": ("plan", "config", "dialects", "upstream", "store"),
+    "web": ("relay", "plan", "config", "dialects", "upstream", "store"),
+    "daemon": ("web", "relay", "plan", "config", "dialects", "upstream", "store"),
+    "demo": (),
+    "cli": ("daemon", "web", "relay", "plan", "config", "dialects", "upstream", "store"),
+}
+GROUND = ("errors", "clock")
+# Files that may see less than their room, and why: the master forks, so it must not load what does not survive a fork.
+NARROWER = {"daemon/master.py": ("daemon", "plan", "config", "dialects")}
+# Master's own files, by the same reason: whatever daemon file it imports is held to the same rooms.
+LOOP_FREE = ("tornado", "pycurl", "asyncio")
+
+# library → the only places that import it (a folder ends with a slash).
+ROOMS_OF_LIBRARIES = {
+    "yaml": ("config/document.py",),
+    "cerberus": ("config/",),
+    "jinja2": ("plan/templates.py", "web/"),
+    "pycurl": ("upstream/curl.py",),
+    "sqlite3": ("store/",),
+    "tornado": ("web/", "daemon/", "upstream/", "demo/"),
+    "psutil": ("web/",),
+}
+# Words in the names of shipped providers that are not a vendor's own: dialects, and English.
+GENERIC = {"openai", "anthropic", "compatible", "local", "cloud"}
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import, inside functions too. ``from a import b`` counts as a.b."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def finding(path: Path, line: int, sentence: str) -> str:
+    text = path.read_text(encoding="utf-8").splitlines()[line - 1].strip() if line else ""
+    return f"{path.relative_to(TOP)}:{line}: {sentence}: {text}"
+
+
+def test_rooms_look_down_only() -> None:
+    """A room imports rooms below it, never beside or above."""
+    findings = []
+    for path in sources():
+        room = room_of(path)
+        if room == "":
+            continue  # the package's own files: the map, errors, clock, and __main__, which is the command line's door
+        allowed = NARROWER.get(relative(path), (room, *BELOW[room]))
+        ground = ("errors",) if room == "demo" else GROUND
+        for line, name in imports(path):
+            parts = name.split(".")
+            if parts[0] != "monorelay" or parts[1] in (*allowed, *ground, "__version__"):
+                continue
+            findings.append(finding(path, line, f"{room} must not import {parts[1]}"))
+    assert not findings, "\n".join(findings)
+
+
+def test_every_room_is_on_the_map() -> None:
+    """A folder of the package is a room that the map names; nothing else lies beside the rooms."""
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(BELOW)
+    assert {path.name for path in PACKAGE.glob("*.py")} <= {"__init__.py", "__main__.py", "errors.py", "clock.py"}
+
+
+def test_the_ground_stands_alone() -> None:
+    """errors and clock import nothing of the package."""
+    for name in GROUND:
+        assert not [found for _, found in imports(PACKAGE / f"{name}.py") if found.startswith("monorelay")]
+
+
+def reached(path: Path) -> set[Path]:
+    """The files of the package that importing this one loads, the file itself included; imports inside functions count too."""
+    seen: set[Path] = set()
+    todo = [path]
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        for _, name in imports(here):
+            parts = name.split(".")
+            for end in (len(parts), len(parts) - 1):
+                candidate = TOP.joinpath(*parts[:end]).with_suffix(".py")
+                if parts[0] == "monorelay" and candidate.is_file():
+                    todo.append(candidate)
+    return seen
+
+
+def test_the_master_loads_no_loop() -> None:
+    """Nothing that daemon/master.py loads imports Tornado, pycurl or asyncio: none of them survives a fork."""
+    master = PACKAGE / "daemon/master.py"
+    findings = [
+        finding(path, line, f"the master must not load {name}")
+        for path in sorted(reached(master))
+        for line, name in imports(path)
+        if name.split(".")[0] in LOOP_FREE
+    ]
+    assert not findings, "\n".join(findings)
+
+
+def test_each_library_lives_in_one_room() -> None:
+    """A library outside the standard one is imported only where the map says, and none is imported that the map does not know."""
+    findings = []
+    for path in sources():
+        for line, name in imports(path):
+            library = name.split(".")[0]
+            if library == "monorelay" or (library in sys.stdlib_module_names and library not in ROOMS_OF_LIBRARIES):
+                continue
+            places = ROOMS_OF_LIBRARIES.get(library, ())
+            if not any(relative(path) == place or (place.endswith("/") and relative(path).startswith(place)) for place in places):
+                findings.append(finding(path, line, f"{library} may be imported in {', '.join(places) or 'no room'}"))
+    assert not findings, "\n".join(findings)
+
+
+def test_secrets_are_revealed_in_one_place() -> None:
+    """``.reveal(`` is called in plan/templates.py and nowhere else."""
+    findings = [
+        finding(path, node.lineno, "a secret is revealed here")
+        for path in sources()
+        if relative(path) != "plan/templates.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr == "reveal"
+    ]
+    assert not findings, "\n".join(findings)
+
+
+def vendor_names() -> list[str]:
+    words = {word for path in (TOP / "providers.d").glob("*.yml") for word in (path.stem, *re.split(r"[-_.\d]+", path.stem))}
+    return sorted(word for word in words if len(word) > 3 and not set(re.split(r"[-_]", word)) & GENERIC)
+
+
+def test_no_vendor_is_named_in_python() -> None:
+    """Vendors are data: no provider of providers.d/ is named in the package, in comments neither."""
+    names = vendor_names()
+    assert names, "providers.d/ is empty"
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
+    findings = [
+        finding(path, number, "a vendor's name")
+        for path in sources()
+        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(text)
+    ]
+    assert not findings, "\n".join(findings)
+
+
+def test_a_file_is_one_subject() -> None:
+    """Every file that says anything opens with a docstring and stays within 400 lines."""
+    findings = []
+    for path in sources():
+        lines = path.read_text(encoding="utf-8").count("\n")
+        if lines and not ast.get_docstring(tree(path)):
+            findings.append(finding(path, 1, "no docstring"))
+        if lines > LONGEST:
+            findings.append(finding(path, LONGEST, f"{lines} lines, two subjects?"))
+    assert not findings, "\n".join(findings)
+
+
+@pytest.mark.parametrize("folder", ["monorelay", "routes.d", "providers.d", "packaging", "docs"])
+def test_nothing_is_left_for_later(folder: str) -> None:
+    """No file of the product carries a note to its authors."""
+    notes = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError|\bfor now\b")
+    findings = [
+        finding(path, number, "a note to the authors")
+        for path in sorted((TOP / folder).rglob("*"))
+        if path.suffix in {".py", ".yml", ".md", ".sh", ".html"}
+        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if notes.search(text)
+    ]
+    assert not findings, "\n".join(findings)
