@@ -1,0 +1,6 @@
+"""What is remembered on disk: one SQLite file, shared by the workers, written behind the requests.
+
+``database.py`` owns the file and the one thread per process that touches it; ``file.py`` opens it, and sets a damaged one aside;
+``schema.py`` holds the tables. ``objects.py`` and ``lists.py`` say what is remembered. No request ever waits for a write, and
+no failure of the disk ever reaches a caller: it is a warning, a gauge and a shorter memory.
+"""
