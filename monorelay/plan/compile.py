@@ -1,0 +1,212 @@
+"""Config → Plan, or every problem that only shows when routes meet providers.
+
+For each route and each provider: does the provider offer what the route needs? Exactly → passthrough; through a translator of
+``dialects/table.py`` → translated; else that provider has no lane on the route. Everything that can be rendered, compiled or
+refused without a request is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monorelay import __version__
+from monorelay.config.fields import Auth, HeaderRules, Origin, Origins, Secret
+from monorelay.config.load import Config
+from monorelay.config.problems import ConfigError, Problem
+from monorelay.config.provider import OfferSpec, ProviderSpec
+from monorelay.config.route import RouteSpec
+from monorelay.dialects.envelopes import family_of
+from monorelay.dialects.interface import Translator
+from monorelay.dialects.model_lists import LISTS
+from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for
+from monorelay.plan.globs import compile_globs, is_glob
+from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
+from monorelay.plan.near import near_miss
+from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts
+from monorelay.plan.table import RouteTable, parameter_names
+from monorelay.plan.templates import KEY_VARIABLES, REQUEST_VARIABLES, Scrubber, TemplateError, credential, key_values, token_digest
+from monorelay.plan.urls import compile_query, compile_url
+
+# The relay's own answers (web/answers.py): the words that a route's ``answer`` may use.
+ANSWERS = ("models", "model", "anthropic_models", "health", "info", "metrics", "welcome")
+
+
+_LIST_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60.0}
+
+
+def compile_plan(config: Config, generation: int) -> Plan:
+    """Raises ConfigError with all problems found; what is only odd is in ``Plan.warnings``."""
+    problems: list[Problem] = []
+    providers = {spec.name: _provider(spec) for spec in config.providers}
+    routes = [_route(spec, providers, problems) for spec in config.routes]
+    list_lanes = _list_lanes(providers, problems)
+    problems += _unused(config, routes)
+    errors = tuple(sorted(problem for problem in problems if problem.severity == "error"))
+    if errors:
+        raise ConfigError(errors)
+    return Plan(
+        generation=generation,
+        config=config,
+        admission=_admission(config),
+        providers=providers,
+        table=RouteTable(routes),
+        routes=tuple(routes),
+        list_lanes=list_lanes,
+        warnings=(*config.warnings, *sorted(problems)),
+    )
+
+
+def _admission(config: Config) -> Admission:
+    key = token_digest(config.server.access_key) if config.server.access_key is not None else None
+    clients = {bytes.fromhex(client.sha256): client for client in config.clients}
+    return Admission(open=key is None and not clients, access_key=key, clients=clients)
+
+
+def _provider(spec: ProviderSpec) -> Provider:
+    keys = tuple(Key(key.secret.fingerprint, key.label, key.weight, key.enabled) for key in spec.keys)
+    if spec.auth is None:
+        # Nothing to rotate, but the same way for every request: one key without a credential.
+        keys = (Key(spec.name, "none", 1, True),)
+    dormant = spec.enabled == "auto" and not keys
+    return Provider(
+        name=spec.name,
+        spec=spec,
+        enabled=spec.enabled is not False and not dormant,
+        dormant=dormant,
+        keys=keys,
+        included=frozenset(name for name in spec.include if not is_glob(name)),
+        include=compile_globs(name for name in spec.include if is_glob(name)),
+        exclude=compile_globs(spec.exclude),
+        offers=frozenset(offer.capability for offer in spec.offers),
+        scrubber=Scrubber({key.label: key.secret for key in spec.keys}),
+    )
+
+
+def _route(spec: RouteSpec, providers: Mapping[str, Provider], problems: list[Problem]) -> Route:
+    lanes: dict[str, Lane] = {}
+    for provider in providers.values() if spec.needs is not None else ():
+        match = _best_offer(spec.needs or "", provider)
+        if match is None:
+            continue
+        offer, translator = match
+        try:
+            lanes[provider.name] = _lane(spec, provider, offer, translator)
+        except TemplateError as error:
+            origin = provider.spec.origins.of("offers", offer.capability)
+            problems.append(_problem(origin, f"offers.{offer.capability}", f"on route '{spec.name}': {error}"))
+    return Route(
+        spec=spec,
+        path=spec.path,
+        methods=spec.methods,
+        family=family_of(spec.needs or spec.answer, False),
+        streams=spec.needs is not None and has_event_stream(spec.needs),
+        lanes=lanes,
+    )
+
+
+def _list_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> dict[str, Lane]:
+    """The way to each provider's own model list: a route that no client calls, but the roster does."""
+    lanes: dict[str, Lane] = {}
+    for provider in providers.values():
+        for capability in LISTS:
+            spec = RouteSpec(
+                f"roster:{capability}", "/", ("GET",), Origins(Origin("built in")), needs=capability, timeouts=_LIST_TIMEOUTS
+            )
+            match = _best_offer(capability, provider)
+            if match is None or provider.name in lanes:
+                continue
+            try:
+                lanes[provider.name] = _lane(spec, provider, *match)
+            except TemplateError as error:
+                origin = provider.spec.origins.of("offers", capability)
+                problems.append(_problem(origin, f"offers.{capability}", str(error)))
+    return lanes
+
+
+def _best_offer(needs: str, provider: Provider) -> tuple[OfferSpec, Translator] | None:
+    """The native offer, else the first that a translator of the table leads to."""
+    found = [(offer, translator_for(needs, offer.capability)) for offer in provider.spec.offers]
+    usable = [(offer, translator) for offer, translator in found if translator is not None]
+    return min(usable, key=lambda match: not match[1].native, default=None)
+
+
+def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Translator) -> Lane:
+    """Raises TemplateError, prefixed with what was being compiled."""
+    parties = (spec.headers, provider.spec.headers, offer.headers)
+    variables = KEY_VARIABLES | REQUEST_VARIABLES | set(parameter_names(spec.path))
+    request = [pair.request for pair in parties]
+    if spec.body == "json" and not _decides_encoding(request):
+        request.append(HeaderRules(default=(("accept-encoding", "identity"),)))
+    auth = provider.spec.auth if offer.auth is None else None if offer.auth == "none" else offer.auth
+    secrets: dict[str, Secret | None] = {key.secret.fingerprint: key.secret for key in provider.spec.keys} or {provider.name: None}
+    labels = {key.fingerprint: key.label for key in provider.keys}
+    return Lane(
+        provider=provider,
+        translator=translator,
+        url=compile_url(
+            offer.base_url or provider.spec.base_url,
+            offer.path,
+            spec.upstream,
+            compile_query((spec.query, offer.query)),
+        ),
+        request=RequestHeaders(
+            compile_steps(request, variables),
+            {mark: key_values(provider.name, __version__, labels.get(mark, ""), secret) for mark, secret in secrets.items()},
+            {mark: _credential(auth, secret) for mark, secret in secrets.items()},
+        ),
+        response=ResponseHeaders(compile_steps([pair.response for pair in parties], frozenset(), ALWAYS_DOWN)),
+        timeouts=_timeouts(spec, provider.spec, offer),
+    )
+
+
+def _decides_encoding(rules: list[HeaderRules]) -> bool:
+    """Whether some rule already says which encodings the upstream may use; a JSON body's route otherwise asks for identity."""
+    return any("accept-encoding" in dict(rule.set) or "accept-encoding" in dict(rule.default) for rule in rules)
+
+
+def _credential(auth: Auth | None, secret: Secret | None) -> tuple[str, str] | None:
+    return (auth.header, credential(auth, secret)) if auth is not None and secret is not None else None
+
+
+def _timeouts(route: RouteSpec, provider: ProviderSpec, offer: OfferSpec) -> Timeouts:
+    said: dict[str, float | None] = {}
+    for rules in (provider.timeouts, offer.timeouts, route.timeouts):
+        said.update(rules or {})
+    return Timeouts(**said)
+
+
+def _unused(config: Config, routes: list[Route]) -> Iterator[Problem]:
+    """Routes that nobody serves, offers that no route needs, answers that do not exist."""
+    needed = {route.spec.needs for route in routes}
+    offered = {offer.capability for spec in config.providers for offer in spec.offers}
+    known = set(known_capabilities()) | {name for name in needed if name is not None}
+    for route in routes:
+        origins = route.spec.origins
+        if route.spec.answer is not None and route.spec.answer not in ANSWERS:
+            hint = near_miss(route.spec.answer, ANSWERS)
+            text = f"unknown answer '{route.spec.answer}'" + (
+                f", did you mean {hint}?" if hint else f", known are {', '.join(ANSWERS)}"
+            )
+            yield _problem(origins.of("answer"), "answer", text)
+        needs = route.spec.needs
+        if needs is None or route.lanes:
+            continue
+        hint = near_miss(needs, sorted(offered.union(known_capabilities())))
+        if needs not in known_capabilities() and hint is not None:
+            yield _problem(origins.of("needs"), "needs", f"no provider offers '{needs}', did you mean {hint}?", warning=True)
+        elif config.providers:
+            text = f"no provider offers '{needs}': route '{route.spec.name}' cannot be served"
+            yield _problem(origins.of("needs"), "needs", text, warning=True)
+    upstream_only = {name for name in known if name.endswith(".models")}
+    for spec in config.providers:
+        for offer in spec.offers:
+            if offer.capability not in known | upstream_only:
+                near = near_miss(offer.capability, sorted(known))
+                hint = f", did you mean {near}?" if near else ""
+                place = spec.origins.of("offers", offer.capability)
+                text = f"no route needs '{offer.capability}'{hint}"
+                yield _problem(place, f"offers.{offer.capability}", text, warning=True)
+
+
+def _problem(origin: Origin, path: str, message: str, *, warning: bool = False) -> Problem:
+    return Problem(origin.file, origin.line, origin.column, path, message, "warning" if warning else "error")

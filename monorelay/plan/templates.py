@@ -1,0 +1,99 @@
+"""Header and URL templates (Jinja2), and the only place where a secret becomes text.
+
+A template is compiled once; its variables are checked then. Those known beforehand (the key, its label, the provider) are rendered
+once per key; only a template that names a request's own variable is rendered per request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import jinja2
+import jinja2.meta
+
+from monorelay.config.fields import Auth, Secret, Text
+
+KEY_VARIABLES = frozenset({"key", "label", "provider", "version"})
+REQUEST_VARIABLES = frozenset({"model", "request_id", "client"})
+
+_ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+
+
+class TemplateError(Exception):
+    """A template that cannot be compiled, or that names a variable nobody will give."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Template:
+    """A compiled template, or plain text (``body`` is then a str). The repr shows no text: it may hold a secret."""
+
+    body: str | jinja2.Template
+    variables: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"<Template of {', '.join(sorted(self.variables)) or 'plain text'}>"
+
+    def render(self, values: Mapping[str, str]) -> str:
+        if isinstance(self.body, str):
+            return self.body
+        return self.body.render(values)
+
+    def bind(self, values: Mapping[str, str]) -> Template:
+        """The same template as plain text when ``values`` are all it needs; itself otherwise (``values`` come again later)."""
+        if self.variables <= values.keys():
+            return Template(self.render(values), frozenset())
+        return self
+
+
+def compile_template(text: Text, allowed: frozenset[str]) -> Template:
+    """Compiles ``text``; a Secret is a literal and never interpreted. Raises TemplateError with a sentence."""
+    if isinstance(text, Secret):
+        return Template(text.reveal(), frozenset())
+    if "{{" not in text and "{%" not in text and "{#" not in text:
+        return Template(text, frozenset())
+    try:
+        variables = frozenset(jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text)))
+        body = _ENVIRONMENT.from_string(text)
+    except jinja2.TemplateError as error:
+        raise TemplateError(f"not a valid template: {error}") from error
+    for name in sorted(variables - allowed):
+        near = get_close_matches(name, allowed, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(allowed))}"
+        raise TemplateError(f"unknown variable '{name}' in the template, {hint}")
+    return Template(body, variables)
+
+
+def key_values(provider: str, version: str, label: str, secret: Secret | None) -> dict[str, str]:
+    """What the templates of one key may say beforehand."""
+    return {"provider": provider, "version": version, "label": label, "key": secret.reveal() if secret is not None else ""}
+
+
+def credential(auth: Auth, secret: Secret) -> str:
+    """The value of the upstream's credential header."""
+    return auth.prefix + secret.reveal()
+
+
+def token_digest(token: str | Secret) -> bytes:
+    """SHA-256 of a client's token: what is compared instead of the token."""
+    return hashlib.sha256((token.reveal() if isinstance(token, Secret) else token).encode("utf-8", "surrogateescape")).digest()
+
+
+class Scrubber:
+    """Takes a provider's own credentials out of what its upstream says about them.
+
+    Some upstreams quote the key in their error; the client must not see it.
+    """
+
+    __slots__ = ("_marks",)
+
+    def __init__(self, secrets: Mapping[str, Secret]) -> None:
+        """``secrets``: label → secret."""
+        self._marks = tuple((secret.reveal().encode(), b"[key " + label.encode() + b"]") for label, secret in secrets.items())
+
+    def clean(self, text: bytes) -> bytes:
+        for value, mark in self._marks:
+            text = text.replace(value, mark)
+        return text

@@ -1,0 +1,71 @@
+"""The URL of one lane: base URL + the offer's path + the route's ``upstream``, and the query program.
+
+``base_url`` and ``path`` may be templates (``{{ model }}``); ``{name}`` is filled with the path parameter exactly as the client
+wrote it (still percent-encoded). The query string goes up byte for byte, minus what is removed, plus what is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_plus
+
+from monorelay.config.fields import QueryRules
+from monorelay.plan.templates import Template, compile_template
+
+# The relay's own parameter: it chooses the provider and never goes up.
+OWN_PARAMETER = "provider"
+URL_VARIABLES = frozenset({"model"})
+
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?:\.\.\.)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryProgram:
+    drop: frozenset[str]  # parameter names, decoded
+    add: str  # what is set, encoded, joined with &
+
+    def apply(self, query: str) -> str:
+        if not query:
+            return self.add
+        kept = query
+        if any(name in query or "%" in query for name in self.drop):
+            kept = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in self.drop)
+        return f"{kept}&{self.add}" if kept and self.add else kept or self.add
+
+
+def compile_query(rules: Sequence[QueryRules]) -> QueryProgram:
+    wanted = {name: value for rule in rules for name, value in rule.set}
+    drop = {OWN_PARAMETER, *(name for rule in rules for name in rule.remove)}
+    drop -= wanted.keys() & {name for rule in rules for name in rule.remove}
+    add = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in wanted.items())
+    return QueryProgram(frozenset(drop | wanted.keys()), add)
+
+
+@dataclass(frozen=True, slots=True)
+class UrlProgram:
+    """``static`` is the whole URL without a query when nothing in it depends on the request."""
+
+    static: str | None
+    base: Template
+    pieces: tuple[str, ...]  # literal, parameter name, literal, parameter name, … literal
+    query: QueryProgram
+
+    def render(self, parameters: Mapping[str, str], query: str, model: str) -> str:
+        if self.static is not None:
+            url = self.static
+        else:
+            url = self.base.render({"model": quote(model, safe="")})
+            url += "".join(parameters[piece] if index % 2 else piece for index, piece in enumerate(self.pieces))
+        if query or self.query.add:
+            query = self.query.apply(query)
+        return f"{url}?{query}" if query else url
+
+
+def compile_url(base_url: str, path: str, upstream: str, query: QueryProgram) -> UrlProgram:
+    """Raises TemplateError."""
+    base = compile_template(base_url.rstrip("/") + path, URL_VARIABLES)
+    pieces = tuple(_PARAMETER.split(upstream))
+    static = base.render({}) + upstream if not base.variables and len(pieces) == 1 else None
+    return UrlProgram(static, base, pieces, query)

@@ -1,0 +1,150 @@
+"""One attempt: one exchange with one target and one key, and what it said about itself afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from monorelay.dialects.interface import Hints, Translation, Untranslatable
+from monorelay.errors import INVALID_REQUEST, RelayError
+from monorelay.plan.catalogue import Target
+from monorelay.plan.headers import header_safe
+from monorelay.relay.call import Asked, Body, Call, Reply
+from monorelay.relay.deliver import Answered, Broke, Delivering, Delivery, Headers, Left, Outcome, Refused, RefusedInStream
+from monorelay.relay.resources import Resources
+from monorelay.upstream.interface import UpstreamRequest
+from monorelay.upstream.keypool import Key
+from monorelay.upstream.upload import Upload
+
+
+@dataclass(slots=True)
+class Trail:
+    """Every attempt of one call, for headers and the log.
+
+    Mutable: ``tries`` grows by one at each attempt, ``key`` is the last one's label, ``usage`` and times are the answering one's.
+    """
+
+    tries: list[str] = field(default_factory=list)
+    target: Target | None = None
+    key: Key | None = None
+    upstream_status: int | None = None
+    usage: object = None
+    head_at: float = 0.0
+    opened_at: float = 0.0
+
+    def add(self, target: Target, key: Key, said: str) -> None:
+        self.tries.append(f"{target.provider.name}/{key.label} {said}")
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What every answer tells about the way it took."""
+        told: list[tuple[str, str]] = []
+        if self.target is not None:
+            told.append(("x-monorelay-provider", self.target.provider.name))
+            if self.target.model:
+                told.append(("x-monorelay-model", header_safe(self.target.model)))
+            told.append(("x-monorelay-attempts", str(len(self.tries))))
+            if len(self.tries) > 1:
+                told.append(("x-monorelay-trail", header_safe(", ".join(self.tries))))
+        if self.upstream_status is not None:
+            told.append(("x-monorelay-upstream-status", str(self.upstream_status)))
+        return told
+
+
+def begin_translation(call: Call, asked: Asked, target: Target, resources: Resources) -> Translation:
+    """The request in the target's dialect. Raises RelayError (400) where it cannot be said there."""
+    raw = asked.raw
+    if target.model and target.model != asked.model:
+        raw = asked.named(target.model)
+    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, {}, False)
+    try:
+        return target.lane.translator.begin(asked.json, raw, hints)
+    except Untranslatable as error:
+        text = f"[{target.provider.name}] {error}"
+        raise RelayError(INVALID_REQUEST, text, param=error.field) from error
+
+
+async def attempt(
+    call: Call, target: Target, key: Key, translation: Translation, body: Body, reply: Reply, trail: Trail, resources: Resources
+) -> Outcome:
+    """Runs one exchange to its end. After ``Answered`` the client has its answer; after ``Left`` it is gone."""
+    spec = call.route.spec
+    lane = target.lane
+    trail.target, trail.key, trail.upstream_status = target, key, None
+    delivery = Delivery(
+        Delivering(
+            reply=reply,
+            translation=translation,
+            commit=_committer(call, target, key, trail),
+            where=f"[{target.provider.name}]",
+            checked=spec.body in ("json", "multipart"),
+            keepalive=spec.keepalive,
+            capability=spec.needs or "",
+        ),
+        resources.loop,
+    )
+    reply.on_gone, reply.on_resume = delivery.leave, delivery.resume
+    if reply.gone:
+        return Left()
+    values = {"model": header_safe(target.model), "request_id": call.id, "client": call.client.name if call.client else ""}
+    if call.parameters:
+        values.update({name: header_safe(value) for name, value in call.parameters.items()})
+    headers = lane.request.lines(call.fields, key.fingerprint, values)
+    if body or isinstance(body, Upload):
+        headers = _with_content_type(headers, call, spec.body)
+    request = UpstreamRequest(
+        method=call.method,
+        url=lane.url.render(call.parameters, call.query, target.model),
+        headers=headers,
+        body=body if isinstance(body, Upload) or body else None,
+        timeouts=lane.timeouts,
+    )
+    delivery.exchange = resources.engine.start(request, delivery)
+    try:
+        outcome = await delivery.outcome
+    except asyncio.CancelledError:
+        delivery.leave()
+        raise
+    finally:
+        reply.on_gone = reply.on_resume = None
+    trail.upstream_status = delivery.status or None
+    trail.usage = delivery.usage
+    trail.head_at, trail.opened_at = delivery.head_at, delivery.opened_at
+    if not isinstance(outcome, Answered):
+        trail.add(target, key, said(outcome))
+    return outcome
+
+
+def _with_content_type(headers: tuple[str, ...], call: Call, body: str) -> tuple[str, ...]:
+    """The body keeps the type that the client gave it: without one, libcurl would call it a web form."""
+    if any(line[:13].lower() == "content-type:" for line in headers):
+        return headers
+    kind = call.fields.get("content-type") or ("application/json" if body == "json" else "application/octet-stream")
+    return (*headers, f"content-type: {kind}")
+
+
+def _committer(call: Call, target: Target, key: Key, trail: Trail) -> Callable[[int, Headers], list[tuple[str, str]]]:
+    def headers_at_commit(status: int, headers: Headers) -> list[tuple[str, str]]:
+        trail.add(target, key, str(status))
+        trail.upstream_status = status
+        out = target.lane.response.pairs(headers)
+        if not any(name == "x-request-id" for name, _ in out):
+            out.append(("x-request-id", call.id))
+        out.append(("x-monorelay-request-id", call.id))
+        out += trail.headers()
+        return out
+
+    return headers_at_commit
+
+
+def said(outcome: Outcome) -> str:
+    """One word of an outcome, for the trail."""
+    match outcome:
+        case Answered(status=status) | Refused(status=status):
+            return str(status)
+        case RefusedInStream(error=error):
+            return f"200, then {error.status}"
+        case Broke(failure=failure):
+            return failure.phase
+        case Left():
+            return "left"

@@ -1,0 +1,351 @@
+"""The way back: what an upstream sends, as it sends it, until it is committed to the client or the attempt has failed.
+
+A ``Delivery`` is the receiver of one exchange. It holds the answer back until the commit, because until then a failure may still be
+retried or become a real status:
+
+    a stream         until its first content event, or 15 s after the upstream's head, or 64 KiB
+    a JSON answer    until it is complete, or past 1 MiB
+    anything else    until its first byte
+    a refusal        always: the line decides what it means
+
+After the commit, chunks go from libcurl's callback straight to the client's socket: no queue, no task, no copy. A client that reads
+slowly pauses the exchange. A failure after the commit ends a stream with an in-band error in the client's dialect; any other answer
+is cut, so that nobody takes it for whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from monorelay.dialects.interface import StreamError, Transducer, Translation, Truncated, Usage
+from monorelay.dialects.object_ids import remembered_ids
+from monorelay.errors import UPSTREAM, ErrorBody
+from monorelay.relay.call import Reply
+from monorelay.upstream.interface import Exchange, UpstreamFailure
+
+COMMIT_AFTER = 15.0  # seconds from the upstream's head
+STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
+ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
+REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The upstream's success has gone to the client, whole or (``broken``) ended by an error after the commit."""
+
+    status: int
+    broken: str = ""
+    made: tuple[str, ...] = ()  # ids of objects that the answer names, to be remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The upstream said no. ``body`` is cut at REFUSAL_HELD."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedInStream:
+    """A 200 whose stream began with an error event: a refusal by another way."""
+
+    error: StreamError
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """No whole answer came, and nothing of it has reached the client."""
+
+    failure: UpstreamFailure
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The client went away; the exchange is closed."""
+
+
+Outcome = Answered | Refused | RefusedInStream | Broke | Left
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """What one delivery needs to know. ``commit`` makes the client's header fields from the upstream's status and fields."""
+
+    reply: Reply
+    translation: Translation
+    commit: Callable[[int, Headers], list[tuple[str, str]]]
+    where: str  # "[provider]", for error messages
+    checked: bool  # whether a whole JSON answer must look whole
+    keepalive: float  # seconds; 0 = off
+    capability: str  # whose objects the answer may name
+
+
+class Delivery:
+    """The receiver of one exchange.
+
+    Mutable: ``_on_chunk`` and ``_on_end`` say what the next bytes mean and change at the head and at the commit; ``_held`` is what
+    waits for the commit; ``_timer`` is the commit's or the keep-alive's; ``outcome`` is settled exactly once.
+    """
+
+    __slots__ = (
+        "about",
+        "exchange",
+        "outcome",
+        "status",
+        "headers",
+        "usage",
+        "head_at",
+        "opened_at",
+        "_loop",
+        "_on_chunk",
+        "_on_end",
+        "_held",
+        "_size",
+        "_json",
+        "_transducer",
+        "_timer",
+        "_sent_at",
+        "_made",
+    )
+
+    def __init__(self, about: Delivering, loop: asyncio.AbstractEventLoop) -> None:
+        self.about = about
+        self.exchange: Exchange | None = None
+        self.outcome: asyncio.Future[Outcome] = loop.create_future()
+        self.status = 0
+        self.headers: Headers = ()
+        self.usage: Usage | None = None
+        self.head_at = 0.0
+        self.opened_at = 0.0
+        self._loop = loop
+        self._on_chunk: Callable[[bytes], None] = self._hold_refusal
+        self._on_end: Callable[[], None] = self._end_refusal
+        self._held: list[bytes] = []
+        self._size = 0
+        self._json = False
+        self._transducer: Transducer | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_at = 0.0
+        self._made: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Delivery {self.about.where} status {self.status} held {self._size} committed {self.about.reply.begun}>"
+
+    # ------------------------------------------------------------------ the receiver
+
+    def head(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+        self.head_at = self._loop.time()
+        if not 200 <= status < 300:
+            return  # a refusal: held whole
+        kind = encoding = ""
+        for name, value in headers:
+            if name == "content-type":
+                kind = value.lower()
+            elif name == "content-encoding":
+                encoding = value.strip().lower()
+        readable = encoding in ("", "identity")
+        if kind.startswith("text/event-stream"):
+            if readable:
+                self._transducer = self.about.translation.stream()
+                self._on_chunk, self._on_end = self._hold_stream, self._end_stream
+                self._timer = self._loop.call_later(COMMIT_AFTER, self._commit_late)
+            else:
+                self._on_chunk, self._on_end = self._first_chunk, self._end_whole  # what cannot be read is relayed as it is
+        elif "json" in kind:
+            self._json = readable
+            self._on_chunk, self._on_end = self._hold_answer, self._end_whole
+        else:
+            self._on_chunk, self._on_end = self._first_chunk, self._end_whole
+
+    def chunk(self, data: bytes) -> None:
+        self._on_chunk(data)
+
+    def end(self) -> None:
+        self._on_end()
+
+    def failed(self, failure: UpstreamFailure) -> None:
+        if not self.about.reply.begun:
+            self._settle(Broke(failure, self.status or None))
+        elif self._transducer is not None:
+            self._fail_in_band(failure.reason)
+        else:
+            self.about.reply.cut()
+            self._settle(Answered(self.status, failure.reason, self._made))
+
+    # ------------------------------------------------------------------ a refusal
+
+    def _hold_refusal(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > REFUSAL_HELD:
+            self._abandon()
+            self._end_refusal()
+
+    def _end_refusal(self) -> None:
+        self._settle(Refused(self.status, self.headers, b"".join(self._held)[:REFUSAL_HELD]))
+
+    # ------------------------------------------------------------------ a whole answer
+
+    def _hold_answer(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > ANSWER_HELD:
+            self._commit(self._length())
+            self._on_end = self._end_flow
+
+    def _end_whole(self) -> None:
+        """The transport says the answer is complete, and nothing of it was sent yet."""
+        body = b"".join(self._held)
+        if self._json:
+            try:
+                body = self.about.translation.answer(body) if self.about.checked else body
+            except Truncated as error:
+                return self._settle(Broke(UpstreamFailure("body", str(error) or "the answer was cut"), self.status))
+            self._made = remembered_ids(self.about.capability, body)
+        self.opened_at = self._loop.time()
+        self.about.reply.whole(self.status, self.about.commit(self.status, self.headers), body)
+        self._settle(Answered(self.status, "", self._made))
+
+    def _first_chunk(self, data: bytes) -> None:
+        self._held.append(data)
+        self._commit(self._length())
+        self._on_end = self._end_flow
+
+    def _end_flow(self) -> None:
+        self.about.reply.end()
+        self._settle(Answered(self.status, "", self._made))
+
+    def _length(self) -> int | None:
+        """The length that the upstream promised: relayed bytes keep it."""
+        for name, value in self.headers:
+            if name == "content-length" and value.isascii() and value.isdigit():
+                return int(value)
+        return None
+
+    # ------------------------------------------------------------------ a stream
+
+    def _hold_stream(self, data: bytes) -> None:
+        transducer = self._transducer
+        assert transducer is not None
+        self._held.append(transducer.feed(data))
+        self._size += len(data)
+        if transducer.opened or self._size >= STREAM_HELD:
+            self._commit(None)
+        elif transducer.error is not None:
+            self._abandon()
+            self._settle(RefusedInStream(transducer.error, self.headers))
+
+    def _commit_late(self) -> None:
+        """The upstream sent its head, but no content: the client has waited long enough for a status."""
+        self._commit(None)
+
+    def _flow_stream(self, data: bytes) -> None:
+        assert self._transducer is not None
+        self.about.reply.chunk(self._transducer.feed(data))
+        self._sent_at = self._loop.time()
+        if self.about.reply.paused and self.exchange is not None:
+            self.exchange.pause()
+
+    def _end_stream(self) -> None:
+        transducer = self._transducer
+        assert transducer is not None
+        try:
+            rest = transducer.close()
+        except Truncated:
+            reason = "the upstream's stream was cut before its end"
+            if self.about.reply.begun:
+                return self._fail_in_band(reason)
+            return self._settle(Broke(UpstreamFailure("body", reason), self.status))
+        if not self.about.reply.begun:
+            self._commit(None)
+        if rest:
+            self.about.reply.chunk(rest)
+        self.about.reply.end()
+        broken = transducer.error.body.message if transducer.error is not None else ""
+        self._settle(Answered(self.status, broken, transducer.object_ids))
+
+    def _fail_in_band(self, reason: str) -> None:
+        assert self._transducer is not None
+        if not self._transducer.finished:
+            error = ErrorBody(UPSTREAM.type, f"{self.about.where} The stream broke off: {reason}")
+            self.about.reply.chunk(self._transducer.fail(error))
+        self.about.reply.end()
+        self._settle(Answered(self.status, reason, self._transducer.object_ids))
+
+    def _keep_alive(self) -> None:
+        """Fires when the stream may have been silent for long enough; re-arms itself, so that no chunk has to."""
+        assert self._transducer is not None
+        silent = self._loop.time() - self._sent_at
+        wait = self.about.keepalive - silent
+        if wait <= 0.01:
+            wait = min(self.about.keepalive, 1.0)  # in mid-event, or towards a client that does not read: look again soon
+            if self._transducer.at_boundary and not self.about.reply.paused:
+                self.about.reply.chunk(self._transducer.keepalive())
+                self._sent_at = self._loop.time()
+                wait = self.about.keepalive
+        self._timer = self._loop.call_later(wait, self._keep_alive)
+
+    # ------------------------------------------------------------------ the commit, and the end
+
+    def _commit(self, length: int | None) -> None:
+        """From here on the client has a status; what was held goes out first, in order, byte for byte."""
+        reply = self.about.reply
+        now = self.opened_at = self._sent_at = self._loop.time()
+        held = b"".join(self._held)
+        if self._json:
+            self._made = remembered_ids(self.about.capability, held)
+        self._held.clear()
+        reply.head(self.status, self.about.commit(self.status, self.headers), length)
+        if held:
+            reply.chunk(held)
+        if self._transducer is not None:
+            self._on_chunk = self._flow_stream
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self.about.keepalive:
+                self._timer = self._loop.call_at(now + self.about.keepalive, self._keep_alive)
+        else:
+            self._on_chunk = self._flow
+        if reply.paused and self.exchange is not None:
+            self.exchange.pause()
+
+    def _flow(self, data: bytes) -> None:
+        self.about.reply.chunk(data)
+        if self.about.reply.paused and self.exchange is not None:
+            self.exchange.pause()
+
+    def leave(self) -> None:
+        """The client is gone: close the exchange."""
+        if not self.outcome.done():
+            self._abandon()
+            self._settle(Left())
+
+    def resume(self) -> None:
+        if self.exchange is not None:
+            self.exchange.resume()
+
+    def _abandon(self) -> None:
+        if self.exchange is not None:
+            self.exchange.abort()
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transducer is not None:
+            self.usage = self._transducer.usage
+        elif isinstance(outcome, Answered):
+            self.usage = self.about.translation.usage
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)

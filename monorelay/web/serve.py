@@ -1,0 +1,148 @@
+"""The front of one worker: engine, store, plan, switchboard and Tornado's server, put together and taken apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+
+from monorelay.clock import SystemClock
+from monorelay.config.load import Config
+from monorelay.config.problems import ConfigError, Problem
+from monorelay.plan.compile import compile_plan
+from monorelay.plan.outcome import ReloadOutcome
+from monorelay.plan.plan import Plan
+from monorelay.relay.resources import Resources
+from monorelay.relay.roster import Roster
+from monorelay.store.database import Database
+from monorelay.store.lists import ListMemory
+from monorelay.store.objects import ObjectMemory
+from monorelay.upstream.curl import CurlEngine
+from monorelay.web.answers import Answers
+from monorelay.web.base_url import BaseUrl
+from monorelay.web.machine import Machine
+from monorelay.web.switchboard import Switchboard
+
+log = logging.getLogger("monorelay.web")
+
+# Tornado closes a connection without a word when a head or body is larger than it was told. The delegate answers 431 and 413
+# itself, so Tornado's own limits lie far beyond the relay's.
+_HEAD_READ = 1024 * 1024
+_BODY_READ = 1 << 60
+_IDLE_CONNECTION = 650.0  # seconds; longer than the idle time of common reverse proxies, so that they are the ones to close
+QUIET = 0.3  # seconds without a request before a drain believes that none is coming
+
+
+class _Server(HTTPServer):
+    """HTTPServer that sets TCP_NODELAY at accept: asyncio only does so for sockets it made itself."""
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        stream.set_nodelay(True)
+        super().handle_stream(stream, address)
+
+
+class Front:
+    """Everything that serves requests in one worker. Must be made inside the running event loop.
+
+    Mutable: the switchboard's plan, by ``adopt``; ``_draining`` once.
+    """
+
+    def __init__(self, config: Config, generation: int, state_dir: Path, listen: tuple[str, int], workers: int) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        clock = SystemClock()
+        self._threads = ThreadPoolExecutor(2, "monorelay-look")
+        self._database = Database(state_dir / "monorelay.db")
+        self._engine = CurlEngine()
+        resources = self._resources = Resources(self._engine, ObjectMemory(self._database, clock), clock, loop)
+        self._base_url = BaseUrl(*listen)
+        machine = Machine(state_dir, loop, self._threads)
+        self._answers = Answers(resources, self._database, self._base_url, machine, listen)
+        self._roster = Roster(resources, ListMemory(self._database, clock))
+        plan = compile_plan(config, generation)
+        self._switchboard = Switchboard(plan, resources, self._answers)
+        self._server: Any = _Server(
+            self._switchboard,
+            max_header_size=_HEAD_READ,
+            max_body_size=_BODY_READ,
+            idle_connection_timeout=_IDLE_CONNECTION,
+        )
+        self._background: set[asyncio.Task[None]] = set()
+        self._take(plan)
+        machine.latest()
+        self._in_background(self._base_url.find_local(self._threads))
+
+    def __repr__(self) -> str:
+        return f"<Front {self._switchboard!r}>"
+
+    # ------------------------------------------------------------------ reload
+
+    def adopt(self, config: Config, generation: int) -> tuple[Problem, ...]:
+        """Serves ``config`` from the next request on; () = done, else the problems, and nothing has changed."""
+        try:
+            plan = compile_plan(config, generation)
+        except ConfigError as error:
+            return error.problems
+        self._take(plan)
+        self._switchboard.plan = plan
+        return ()
+
+    def _take(self, plan: Plan) -> None:
+        self._resources.adopt(plan)
+        self._roster.adopt(plan)
+        server = plan.config.server
+        if server.detect_public_ip and not server.public_host and not plan.admission.open:
+            self._in_background(self._base_url.find_public(self._engine))
+
+    def note_outcome(self, outcome: ReloadOutcome) -> None:
+        self._answers.last_reload = outcome
+        if outcome.attempt:
+            said = "unchanged" if outcome.unchanged else "taken" if outcome.ok else "refused"
+            self._resources.tally.reloaded(said)
+
+    # ------------------------------------------------------------------ serving
+
+    def listen_on(self, sock: socket.socket) -> None:
+        self._server.add_socket(sock)
+
+    def in_flight(self) -> int:
+        return self._switchboard.busy
+
+    async def drain(self, limit: float) -> int:
+        """Accepts nobody new and waits for what is in flight; what is left at the limit (seconds) is cut. How many were cut."""
+        self._server.stop()
+        self._server.conn_params.no_keep_alive = True
+        end = self._loop.time() + limit
+        quiet_since = self._loop.time()
+        # A connection accepted just before the stop may not have sent its request yet: without the quiet time it would be cut.
+        while self._loop.time() < end and self._loop.time() - quiet_since < QUIET:
+            await asyncio.sleep(min(0.02, limit))
+            if self._switchboard.busy:
+                quiet_since = self._loop.time()
+        cut = list(self._switchboard.calls.items())
+        for task, call_id in cut:
+            log.warning("call=%s is cut: the relay stops", call_id)
+            task.cancel()
+        if cut:
+            await asyncio.wait([task for task, _ in cut], timeout=1.0)
+        await self._server.close_all_connections()
+        return len(cut)
+
+    def close(self) -> None:
+        """Ends everything that was begun; the front cannot be used afterwards."""
+        self._server.stop()
+        self._roster.close()
+        for task in self._background:
+            task.cancel()
+        self._engine.shut()
+        self._database.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _in_background(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
