@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from monorelay.config.problems import Problem
-from monorelay.config.provider import ProviderSpec
-from monorelay.config.route import RouteSpec
-from monorelay.config.routing import RoutingSpec
-from monorelay.config.settings import ClientSpec, ServerSpec, StartupSpec
+import monorelay
+from monorelay.config import crossrefs
+from monorelay.config.crossrefs import Directory
+from monorelay.config.digest import digest_of
+from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, drop_ins, find, stand, topmost
+from monorelay.config.fields import Origin, Origins
+from monorelay.config.fields import Path as ValuePath
+from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
+from monorelay.config.problems import ConfigError, Problem
+from monorelay.config.provider import Layer, ProviderSpec, read_provider
+from monorelay.config.reading import Place, Reading, Sheet, merge
+from monorelay.config.references import References
+from monorelay.config.route import RouteSpec, read_route, routes_of
+from monorelay.config.routing import RoutingSpec, read_routing
+from monorelay.config.scalars import name as a_name
+from monorelay.config.schema import FAULTY
+from monorelay.config.settings import ClientSpec, ServerSpec, StartupSpec, read_clients, read_server, read_startup
+
+__all__ = ["Config", "DocumentCache", "Places", "find_places", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +54,223 @@ class Places:
     vendor: Path
     operator: Path | None
     runtime: Path | None
+
+    def by_layer(self) -> dict[Layer, Path | None]:
+        return {"vendor": self.vendor, "operator": self.operator, "runtime": self.runtime}
+
+
+def find_places(config_dir: Path | None, environ: Mapping[str, str]) -> Places:
+    """Where the layers are. Raises ConfigError where a directory that was named does not exist, or no drop-ins are installed."""
+    return Places(
+        vendor=_vendor(environ),
+        operator=_named(config_dir, "--config-dir") if config_dir is not None else Path("/etc/monorelay"),
+        runtime=_absolute(environ["RUNTIME_DIRECTORY"].split(":")[0]) if environ.get("RUNTIME_DIRECTORY") else None,
+    )
+
+
+def _vendor(environ: Mapping[str, str]) -> Path:
+    if environ.get("MONORELAY_VENDOR_DIR"):
+        return _named(Path(environ["MONORELAY_VENDOR_DIR"]), "$MONORELAY_VENDOR_DIR")
+    tree = Path(monorelay.__file__).resolve().parent.parent
+    if (tree / "setup.py").is_file() and (tree / "routes.d").is_dir():
+        return tree
+    candidates = [Path(prefix, "share", "monorelay") for prefix in (sys.prefix, "/usr/local", "/usr")]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    message = "the shipped drop-ins are not installed here; $MONORELAY_VENDOR_DIR can name their directory"
+    raise ConfigError((Problem(str(candidates[-1]), 0, 0, "", message),))
+
+
+def _named(directory: Path, by: str) -> Path:
+    if not directory.is_dir():
+        what = "is not a directory" if directory.exists() else "does not exist"
+        raise ConfigError((Problem(str(directory), 0, 0, "", f"{what} ({by} names it)"),))
+    return _absolute(directory)
+
+
+def _absolute(directory: Path | str) -> Path:
+    return Path(os.path.abspath(directory))  # not resolve(): problems show the path that the operator knows
+
+
+def load(places: Places, environ: Mapping[str, str], cache: DocumentCache | None = None) -> Config:
+    """Read everything. Raises ConfigError with all errors, sorted by place; warnings come with the Config.
+
+    With a ``cache``, files that have not changed since it saw them are not parsed and checked again.
+
+    >>> config = load(find_places(None, os.environ), os.environ)
+    """
+    return _Loading(places, environ, cache).run()
+
+
+class _Loading:
+    """One load, step by step."""
+
+    # Mutable: ``problems`` grows with each step; run() empties it into the Config or a ConfigError.
+
+    def __init__(self, places: Places, environ: Mapping[str, str], cache: DocumentCache | None) -> None:
+        self.places = places
+        self.references = References(environ, places.operator)
+        self.cache = cache
+        self.reader = Reader(cache)
+        self.problems: list[Problem] = []
+
+    def run(self) -> Config:
+        settings = self.settings()
+        providers, directory = self.providers(settings)
+        routes = tuple(self.routes())
+        if self.cache is not None:
+            self.cache.forget_others()
+
+        value = {name: section for name, section in settings.value.items() if name != "providers"}
+        reading = Reading(replace(settings, value=value), self.references, self.problems)
+        top = reading.top
+        origins = Origins(
+            settings.root.origin,
+            {path: place.origin for path, place in settings.places.items() if path[:1] != ("providers",)},
+        )
+        startup = read_startup(top["server"], self.places.operator)
+        server = read_server(top["server"], top["logging"], origins)
+        clients = read_clients(top["clients"])
+        routing = read_routing(top["model_routing"], top["key_selection"], origins)
+
+        self.problems += crossrefs.same_names(providers)
+        self.problems += crossrefs.clients(clients, origins, directory)
+        self.problems += crossrefs.routing(routing, directory)
+        self.problems += crossrefs.routes(routes)
+        errors = sorted({problem for problem in self.problems if problem.severity == "error"})
+        if errors:
+            raise ConfigError(tuple(errors))
+        clients = tuple(replace(client, provider=client.provider and directory.real(client.provider)) for client in clients)
+        mapping = tuple((glob, directory.real(provider) or provider) for glob, provider in routing.provider_mapping)
+        routing = replace(routing, provider_mapping=mapping)
+        return Config(
+            startup=startup,
+            server=server,
+            clients=clients,
+            routing=routing,
+            providers=providers,
+            routes=routes,
+            warnings=tuple(sorted(set(self.problems))),
+            digest=digest_of(startup, server, clients, routing, providers, routes),
+        )
+
+    # ---- config.yml and config.d
+
+    def settings(self) -> Sheet:
+        """config.yml with config.d laid upon it; empty where there is none."""
+        directory = self.places.operator
+        root = str(directory / "config.yml") if directory is not None else "config.yml"
+        whole = Sheet({}, {(): Place(Origin(root), ())})
+        if directory is None:
+            return whole
+        if (directory / "config.yaml").exists():
+            self.problems.append(
+                Problem(str(directory / "config.yaml"), 0, 0, "", "is not read: its name must be config.yml", "warning")
+            )
+        main = self._sheet(directory / "config.yml")
+        if main is not None:
+            whole = main
+        written = crossrefs.Leaves()
+        for path in drop_ins(directory / "config.d", self.problems):
+            sheet = self._sheet(path)
+            if sheet is None:
+                continue
+            leaves = {leaf: sheet.places[leaf].origin for leaf in _leaves(sheet.value) if leaf in sheet.places}
+            self.problems += written.add(leaves)
+            whole = merge(whole, sheet)
+        return whole
+
+    def _sheet(self, path: Path) -> Sheet | None:
+        checked = self.reader.read(path, SETTINGS)
+        if checked is None:
+            return None
+        self.problems += checked.problems
+        return checked.sheet
+
+    # ---- providers
+
+    def providers(self, settings: Sheet) -> tuple[tuple[ProviderSpec, ...], Directory]:
+        found = find(PROVIDER, "providers.d", self.places.by_layer(), self.reader, self.problems)
+        topmost(found, self.problems)  # for its warnings; here the layers below a file still count
+        visible: tuple[Definition, ...] = ()
+        for layer in LAYERS:
+            defined = [one for file in found[layer] if (one := self._from_file(file, visible)) is not None]
+            if layer == "operator":
+                defined += self._from_settings(settings, visible)
+            file_names = {file.path.name for file in found[layer]} | {one.file_name for one in defined if one.is_inline}
+            visible = stand(visible, defined, file_names)
+        visible = tuple(self._unique(visible))
+        unreadable = frozenset(name for files in found.values() for file in files for name in file.checked.names)
+
+        inheritance = Inheritance(visible, unreadable, self.problems)
+        specs = []
+        for definition in visible:
+            sheet = inheritance.whole(definition)
+            if sheet is None:  # already said; what it would have inherited is not missing
+                sheet = Sheet({"base_url": FAULTY, "offers": FAULTY, **definition.sheet.value}, definition.sheet.places)
+            if definition.is_template:
+                continue
+            spec, problems = read_provider(sheet, definition.name, definition.layer, self.references)
+            self.problems += problems
+            if spec is not None:
+                specs.append((spec.priority, definition.file_name, spec))
+        names = [definition.name for definition in visible if not definition.is_template]
+        return tuple(spec for _, _, spec in sorted(specs, key=lambda one: one[:2])), Directory(names, unreadable)
+
+    def _from_file(self, file: Found, below: tuple[Definition, ...]) -> Definition | None:
+        sheet = file.checked.sheet
+        if sheet is None:
+            return None
+        top = Reading(sheet, self.references, self.problems).top
+        if top["provider"].value is None:
+            top.missing("provider")
+        name = top["provider"].read(a_name, None)
+        if name is None:
+            return None
+        extends = top["extends"].read(a_name, None)
+        is_template = top["template"].value is True
+        return Definition(name, file.layer, file.path.name, sheet, extends, is_template, False, below)
+
+    def _from_settings(self, settings: Sheet, below: tuple[Definition, ...]) -> Iterator[Definition]:
+        """The entries of ``providers`` in config.yml. They extend what lies below them without having to say so."""
+        for key, sheet in settings.part(("providers",)).items():
+            name = str(key)
+            extends = Reading(sheet, self.references, self.problems).top["extends"].read(a_name, None)
+            if extends is None and sheet.value.get("extends") is None and any(one.name == name for one in below):
+                extends = name
+            yield Definition(name, "operator", f"{name}.yml", sheet, extends, False, True, below)
+
+    def _unique(self, visible: tuple[Definition, ...]) -> Iterator[Definition]:
+        first: dict[str, Definition] = {}
+        for definition in visible:
+            other = first.setdefault(definition.name, definition)
+            if other is definition:
+                yield definition
+                continue
+            advice = ""
+            if other.layer != definition.layer:
+                advice = f": name the file {other.file_name} to replace it, or say `extends: {other.name}` to build upon it"
+            message = f"{definition.name} is defined in {other.place.origin}, too{advice}"
+            self.problems.append(definition.place.problem(message))
+
+    # ---- routes
+
+    def routes(self) -> Iterator[RouteSpec]:
+        found = find(ROUTES, "routes.d", self.places.by_layer(), self.reader, self.problems)
+        for file in topmost(found, self.problems):
+            if file.checked.sheet is None:
+                continue
+            for sheet in routes_of(file.checked.sheet):
+                spec, problems = read_route(sheet, self.references)
+                self.problems += problems
+                if spec is not None:
+                    yield spec
+
+
+def _leaves(value: Mapping[str, object], path: ValuePath = ()) -> Iterator[ValuePath]:
+    for name, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, (*path, name))
+        else:
+            yield (*path, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,3 +36,31 @@ class ConfigError(Exception):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
         return ConfigError, (self.problems,)
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A path as people read it. Only for display: ``openai.chat`` is one key with a dot in it."""
+    return ".".join(map(_shown, path))
+
+
+def _shown(part: str | int) -> str:
+    text = str(part)
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode()
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def near_miss(word: object, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if any: case, ``-`` and ``_`` weigh nothing."""
+    text = str(word)
+    if len(text) > 80:
+        return None
+    by_shape = {one.lower().replace("_", "-"): one for one in known}
+    found = difflib.get_close_matches(text.lower().replace("_", "-"), by_shape, n=1, cutoff=0.65)
+    return by_shape[found[0]] if found else None
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """``, did you mean weighted?``, or nothing: the tail of a sentence about an unknown word."""
+    found = near_miss(word, known)
+    return f", did you mean {found}?" if found else ""

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from monorelay.config.fields import Auth, HeaderPair, Origins, QueryRules, Secret, TimeoutRules
+from monorelay.config.fields import Auth, HeaderPair, Origins, Path, QueryRules, Secret, TimeoutRules
+from monorelay.config.fragments import (
+    QUERY,
+    auth_field,
+    read_auth,
+    read_query,
+    read_timeouts,
+    timeout_fields,
+    unfold_timeout,
+)
+from monorelay.config.headers import HEADERS, fold_case, read_headers
+from monorelay.config.problems import Problem
+from monorelay.config.reading import Node, Place, Reading, Sheet
+from monorelay.config.references import References
+from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
+from monorelay.config.schema import Schema, field, holds_reference
+
+Layer = Literal["vendor", "operator", "runtime"]
+BEARER = Auth("authorization", "Bearer ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +59,11 @@ class ProviderSpec:
 
     name: str
     base_url: str
-    layer: Literal["vendor", "operator", "runtime"]
+    layer: Layer
     origins: Origins
     enabled: bool | Literal["auto"] = "auto"
     priority: int = 50
-    auth: Auth | None = Auth("authorization", "Bearer ")
+    auth: Auth | None = BEARER
     keys: tuple[KeySpec, ...] = ()
     offers: tuple[OfferSpec, ...] = ()
     include: tuple[str, ...] = ()
@@ -52,3 +71,209 @@ class ProviderSpec:
     rate_limit_cooldown: float = 60.0
     timeouts: TimeoutRules | None = None
     headers: HeaderPair = HeaderPair()
+
+
+# ---------------------------------------------------------------------------------------------------- schema
+
+
+Enabled = bool | Literal["auto"]
+
+
+def _enabled(value: Any) -> Enabled:
+    if value == "auto":
+        return "auto"
+    try:
+        return flag(value)
+    except ValueError:
+        raise ValueError("must be true, false or auto") from None
+
+
+KEY: Schema = {
+    "label": field("string", "What logs, errors and trails call it.", reads=label, default="`key-1`, `key-2`, … by position"),
+    "secret": field("string", "The key itself, best as a reference; an empty one is no key.", default="required"),
+    "weight": field("integer", "Its share under the strategy `weighted`.", reads=whole(1, 1000), default="1"),
+    "enabled": field("boolean", "`false` keeps it out of use.", reads=flag, default="true"),
+}
+OFFER: Schema = {
+    "path": field("string", "What follows the base URL.", reads=offer_path, default="required"),
+    "base_url": field("string", "Another base URL for this capability alone.", reads=base_url, default="the provider's"),
+    "auth": auth_field("Another way to send the key.", "the provider's"),
+    "query": field("dict", "Changes to the query string.", schema=QUERY),
+    "headers": field("dict", "Runs after the provider's header program.", schema=HEADERS),
+    **timeout_fields(),
+}
+PROVIDER: Schema = {
+    "provider": field("string", "Its name.", reads=name, default="required"),
+    "extends": field(
+        "string", "A template, or this same provider in a lower layer: what is not said here is taken from it.", reads=name
+    ),
+    "template": field("boolean", "`true`: only for others to extend, never a provider itself.", default="false"),
+    "enabled": field(
+        ["boolean", "string"],
+        "`auto` = as soon as it has a usable key, or needs none.",
+        reads=_enabled,
+        default="auto",
+        shown="auto, true or false",
+    ),
+    "priority": field("integer", "Lower goes first; ties by file name.", reads=whole(), default="50"),
+    "base_url": field("string", "Where it is, without a slash at the end.", reads=base_url, default="required"),
+    "auth": auth_field("How it wants its key.", "bearer"),
+    "keys": field(
+        "list",
+        "Its credentials; plain text in the list is short for `{secret: …}`.",
+        shown="list of keys",
+        schema=field(["dict", "string"], schema=KEY),
+    ),
+    "offers": field(
+        "dict",
+        "What it can do, and at which path; text is short for `{path: …}`, `null` takes an inherited one away.",
+        shown="capability → path, offer or null",
+        keysrules=field("string", reads=capability),
+        valuesrules=field(
+            ["string", "dict"],
+            reads=lambda value: offer_path(value) if isinstance(value, str) else value,
+            nullable=True,
+            schema=OFFER,
+        ),
+    ),
+    "models": field(
+        "dict",
+        "Which models it is asked for.",
+        schema={
+            "include": field(
+                "list",
+                "These; without any, all that it lists, and any other name that nobody claims.",
+                shown="list of globs",
+                schema=field("string", reads=glob),
+            ),
+            "exclude": field("list", "Never these.", shown="list of globs", schema=field("string", reads=glob)),
+        },
+    ),
+    "rate_limit_cooldown": field(
+        ["number", "string"],
+        "A key's rest after a 429 that does not say how long.",
+        reads=duration,
+        default="60",
+        shown="duration",
+    ),
+    **timeout_fields(),
+    "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
+}
+INLINE: Schema = {name: rules for name, rules in PROVIDER.items() if name not in ("provider", "template")}
+
+
+def unfold(provider: dict[str, Any], places: dict[Path, Place], at: Path = ()) -> None:
+    """Write the short forms out, before anything is merged: an offer that adds a header keeps the path it inherits."""
+    unfold_timeout(provider, places, at)
+    fold_case(provider.get("headers"), places, (*at, "headers"))
+    offers: Any = provider.get("offers")
+    for word, offer in offers.items() if isinstance(offers, dict) else ():
+        place = (*at, "offers", word)
+        if isinstance(offer, str):
+            offers[word] = {"path": offer}
+            places[(*place, "path")] = places[place]
+        elif isinstance(offer, dict):
+            unfold_timeout(offer, places, place)
+            fold_case(offer.get("headers"), places, (*place, "headers"))
+
+
+# ---------------------------------------------------------------------------------------------------- reader
+
+
+def read_provider(sheet: Sheet, own_name: str, layer: Layer, references: References) -> tuple[ProviderSpec | None, list[Problem]]:
+    """The spec of a merged sheet, or None where there is no base URL; and what was found wrong on the way."""
+    reading = Reading(sheet, references)
+    top = reading.top
+    usual: Enabled = "auto"
+    enabled = top["enabled"].read(_enabled, usual)
+    reading.lenient = enabled is False
+    if top["base_url"].value is None:
+        top.missing("base_url", "" if "extends" in sheet.value else " (or `extends: openai-compatible` and the like)")
+    url = top["base_url"].read(base_url, None)
+    auth = read_auth(top["auth"], BEARER)
+    models = top["models"]
+    spec = ProviderSpec(
+        name=own_name,
+        base_url=url or "",
+        layer=layer,
+        origins=sheet.origins(),
+        enabled=enabled,
+        priority=top["priority"].read(whole(), 50),
+        auth=None if auth == "none" else auth,
+        keys=_read_keys(top["keys"]),
+        offers=tuple(offer for word, node in top["offers"].entries() if (offer := _read_offer(word, node)) is not None),
+        include=_read_all(models["include"], glob),
+        exclude=_read_all(models["exclude"], glob),
+        rate_limit_cooldown=top["rate_limit_cooldown"].read(duration, 60.0),
+        timeouts=read_timeouts(top["timeouts"]),
+        headers=read_headers(top["headers"]),
+    )
+    if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
+        top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")
+    return (spec if url is not None else None), reading.problems
+
+
+def _read_all(node: Node, reads: Callable[[Any], str]) -> tuple[str, ...]:
+    values = (entry.read(reads, None) for entry in node.items())
+    return tuple(value for value in values if value is not None)
+
+
+def _read_offer(word: str, node: Node) -> OfferSpec | None:
+    if not isinstance(node.value, dict):
+        return None
+    if node["path"].value is None:
+        node.missing("path")
+    path = node["path"].read(offer_path, None)
+    if path is None:
+        return None
+    auth = read_auth(node["auth"], None)
+    return OfferSpec(
+        capability=word,
+        path=path,
+        base_url=node["base_url"].read(base_url, None),
+        auth=auth,
+        query=read_query(node["query"]),
+        headers=read_headers(node["headers"]),
+        timeouts=read_timeouts(node["timeouts"]),
+    )
+
+
+def _read_keys(node: Node) -> tuple[KeySpec, ...]:
+    keys: list[KeySpec] = []
+    labels: set[str] = set()
+    for entry in node.items():
+        own_label = entry["label"].read(label, f"key-{int(entry.path[-1]) + 1}")
+        if own_label in labels:
+            entry["label"].wrong(f"two keys are called {own_label}")
+        labels.add(own_label)
+        written = entry if isinstance(entry.value, str) else entry["secret"]
+        if written.value is None:
+            entry.missing("secret")
+        secret = read_secret(written, f"the secret of key {own_label}")
+        enabled = entry["enabled"].read(flag, True)
+        weight = entry["weight"].read(whole(1, 1000), 1)
+        if not secret:
+            continue
+        if not holds_reference(written.value):
+            written.wrong(f"the secret of key {own_label} stands in the file: a ${{reference}} keeps it out of it", "warning")
+        twin = next((key for key in keys if key.secret == secret and key.enabled and enabled), None)
+        if twin is not None:
+            entry.wrong(f"key {own_label} has the same secret as {twin.label} and is left out", "warning")
+        else:
+            keys.append(KeySpec(own_label, secret, weight, enabled))
+    return tuple(keys)
+
+
+def read_secret(node: Node, what: str) -> Secret | None:
+    """A credential without the blanks around it. The problem names it by ``what``, and never shows it."""
+    resolved = node.resolve()
+    if resolved is None:
+        return None
+    value = resolved.text.strip()
+    if any(character.isspace() or not character.isprintable() for character in value):
+        node.wrong(f"{what} holds a space, a line break or a control character")
+        return None
+    if not value.isascii():
+        node.wrong(f"{what} holds a character that no header can carry")
+        return None
+    return Secret(value)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any, Literal
 
 from monorelay.config.fields import Origins
+from monorelay.config.reading import Node
+from monorelay.config.scalars import choice, glob, name
+from monorelay.config.schema import Rules, Schema, field
+
+Strategy = Literal["round-robin", "random", "weighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +26,52 @@ class RoutingSpec:
     aliases: tuple[tuple[str, str], ...] = ()
     provider_mapping: tuple[tuple[str, str], ...] = ()
     model_overrides: tuple[tuple[str, str], ...] = ()
-    strategy: Literal["round-robin", "random", "weighted"] = field(default="round-robin")
+    strategy: Strategy = dataclass_field(default="round-robin")
+
+
+_STRATEGIES = choice("round-robin", "random", "weighted")
+
+
+def _strategy(value: Any) -> str:
+    return _STRATEGIES(str(value).replace("_", "-"))
+
+
+def _names(meaning: str, shown: str, reads: Any) -> Rules:
+    return field(
+        "dict",
+        meaning,
+        shown=shown,
+        keysrules=field("string", reads=glob),
+        valuesrules=field("string", reads=reads, nullable=True),
+    )
+
+
+MODEL_ROUTING: Schema = {
+    "aliases": _names("Another name for a model; the target may be `model@provider`.", "name → name", glob),
+    "provider_mapping": _names("Which provider serves which models; the first match counts.", "glob → provider", name),
+    "model_overrides": _names("The name that is sent upstream.", "glob → name", glob),
+}
+KEY_SELECTION: Schema = {
+    "strategy": field(
+        "string",
+        "How the next key of a provider is picked.",
+        reads=_strategy,
+        default="round-robin",
+        shown="round-robin, random, weighted",
+    )
+}
+
+
+def read_routing(routing: Node, selection: Node, origins: Origins) -> RoutingSpec:
+    return RoutingSpec(
+        origins=origins,
+        aliases=_pairs(routing["aliases"], glob),
+        provider_mapping=_pairs(routing["provider_mapping"], name),
+        model_overrides=_pairs(routing["model_overrides"], glob),
+        strategy=selection["strategy"].read(_strategy, "round-robin"),  # type: ignore[arg-type]
+    )
+
+
+def _pairs(node: Node, reads: Any) -> tuple[tuple[str, str], ...]:
+    values = ((own_name, entry.read(reads, None)) for own_name, entry in node.entries())
+    return tuple((own_name, value) for own_name, value in values if value is not None)

@@ -1,0 +1,136 @@
+"""What one part of the configuration says about another: names that must exist, names that must be unique, aliases that must end.
+
+Each function returns the problems it found. ``unreadable`` are provider names that a file beyond reading seems to define.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from monorelay.config.fields import Origin, Origins, Path
+from monorelay.config.problems import Problem, did_you_mean, dotted
+from monorelay.config.provider import ProviderSpec
+from monorelay.config.route import RouteSpec
+from monorelay.config.routing import RoutingSpec
+from monorelay.config.settings import ClientSpec
+
+
+def squeezed(provider: str) -> str:
+    """A provider's name as ``model@provider`` compares it: case, ``-`` and ``_`` weigh nothing."""
+    return provider.lower().replace("-", "").replace("_", "")
+
+
+class Directory:
+    """All provider names there are, as clients may spell them.
+
+    >>> Directory(["open-router"]).real("Open_Router")
+    'open-router'
+    """
+
+    def __init__(self, names: Iterable[str], unreadable: Iterable[str] = ()) -> None:
+        self.names = tuple(names)
+        self._real = {squeezed(name): name for name in (*unreadable, *self.names)}
+
+    def real(self, name: str) -> str | None:
+        return self._real.get(squeezed(name))
+
+    def unknown(self, name: str) -> str:
+        return f"no provider is called {name}" + did_you_mean(name, self.names)
+
+
+def problem(origins: Origins, path: Path, message: str) -> Problem:
+    at = origins.of(*path)
+    return Problem(at.file, at.line, at.column, dotted(path), message)
+
+
+def same_names(providers: Sequence[ProviderSpec]) -> Iterator[Problem]:
+    """Two providers that a client could not tell apart."""
+    seen: dict[str, ProviderSpec] = {}
+    for spec in providers:
+        first = seen.setdefault(squeezed(spec.name), spec)
+        if first is not spec and first.name != spec.name:
+            yield problem(
+                spec.origins,
+                ("provider",),
+                f"clients cannot tell {spec.name} from {first.name} ({first.origins.of('provider')}): case, - and _ do not count",
+            )
+
+
+def clients(specs: Sequence[ClientSpec], origins: Origins, directory: Directory) -> Iterator[Problem]:
+    for spec in specs:
+        if spec.provider is not None and directory.real(spec.provider) is None:
+            yield problem(origins, ("clients", spec.name, "provider"), directory.unknown(spec.provider))
+
+
+def routing(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
+    for glob, provider in spec.provider_mapping:
+        if directory.real(provider) is None:
+            yield problem(spec.origins, ("model_routing", "provider_mapping", glob), directory.unknown(provider))
+    for name, target in spec.aliases:
+        path = ("model_routing", "aliases", name)
+        model, at, provider = target.rpartition("@")
+        # Vendors write versions behind an @, too (a date, a number), and paths before one: only what looks like a name is judged.
+        if at and model and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", provider) and directory.real(provider) is None:
+            yield problem(spec.origins, path, directory.unknown(provider))
+    yield from _loops(spec, directory)
+
+
+def _loops(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
+    """Aliases are chained by exact name; a target that names its provider ends the chain."""
+    targets = dict(spec.aliases)
+    settled: set[str] = set()
+    for start, _ in spec.aliases:
+        trail: list[str] = []
+        name = start
+        while name in targets and name not in settled and name not in trail:
+            trail.append(name)
+            model, _, provider = targets[name].rpartition("@")
+            name = "" if model and directory.real(provider) is not None else targets[name]
+        if name in trail:
+            circle = trail[trail.index(name) :]
+            path = ("model_routing", "aliases", circle[0])
+            yield problem(spec.origins, path, f"goes round in a circle: {' → '.join((*circle, name))}")
+        settled.update(trail)
+
+
+def routes(specs: Sequence[RouteSpec]) -> Iterator[Problem]:
+    """Two routes of one name, or two that would answer the same call."""
+    names: dict[str, Origin] = {}
+    served: dict[tuple[str, str], RouteSpec] = {}
+    for spec in specs:
+        first = names.setdefault(spec.name, spec.origins.of("route"))
+        if first != spec.origins.of("route"):
+            yield problem(spec.origins, ("route",), f"another route is called {spec.name} ({first})")
+            continue
+        shape = re.sub(r"\{[a-z0-9_]+(\.\.\.)?\}", r"{\1}", spec.path)
+        for method in spec.methods:
+            other = served.setdefault((method, shape), spec)
+            if other is not spec:
+                yield problem(
+                    spec.origins,
+                    ("path",),
+                    f"{method} {spec.path} is served by route {other.name} already ({other.origins.of('path')})",
+                )
+                break
+
+
+class Leaves:
+    """What the files of config.d write, each of which may be written by one of them only."""
+
+    # Mutable: both mappings grow with each file. ``_inner`` has the paths of all mappings around a leaf.
+
+    def __init__(self) -> None:
+        self._written: dict[Path, Origin] = {}
+        self._inner: dict[Path, Origin] = {}
+
+    def add(self, leaves: Mapping[Path, Origin]) -> Iterator[Problem]:
+        """Take one file's leaves; yields those that an earlier file writes, too: the same one, or one inside the other."""
+        for path, origin in leaves.items():
+            prefixes = [path[:length] for length in range(1, len(path) + 1)]
+            where = next((self._written[one] for one in prefixes if one in self._written), self._inner.get(path))
+            if where is not None:
+                yield Problem(origin.file, origin.line, origin.column, dotted(path), f"is written in {where}, too")
+        for path, origin in leaves.items():
+            self._written[path] = origin
+            self._inner.update((path[:length], origin) for length in range(1, len(path)))

@@ -1,0 +1,148 @@
+"""Drop-in schemas: how a field is declared, and what Cerberus finds, said in our own sentences.
+
+A schema says which fields there are, of which shape, what each is for, and which reading function (``scalars.py``) understands its
+text. Shape and text are checked here, file by file, so that the outcome can be cached; a value that holds a ``${reference}`` is
+left alone, for what it will be is not known yet: the same reading function sees it again when the spec is built.
+
+``faults`` says each fault once. The value of a faulty field becomes ``FAULTY`` in the document: whoever reads it later takes the
+default and stays silent. A misspelt field counts as the field that was meant, so that nobody also calls that one missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from cerberus import Validator, errors
+
+from monorelay.config.fields import Path
+from monorelay.config.problems import near_miss
+
+Rules = dict[str, Any]
+Schema = dict[str, Rules]
+
+
+class _Faulty:
+    """The one value that stands where a fault was already reported."""
+
+    def __repr__(self) -> str:
+        return "FAULTY"
+
+
+FAULTY = _Faulty()
+
+
+def field(
+    kind: str | list[str],
+    meaning: str = "",
+    *,
+    reads: Callable[[Any], object] | None = None,
+    default: str = "",
+    shown: str = "",
+    **rules: Any,
+) -> Rules:
+    """One field: its shape, one-line help, and the function that reads it. ``default`` and ``shown`` are for the reference page."""
+    if reads is not None:
+        rules["check_with"] = _check(reads)
+    return {"type": kind, "meta": {"help": meaning, "default": default, "shown": shown}, **rules}
+
+
+def holds_reference(value: object) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
+def _check(reads: Callable[[Any], object]) -> Callable[[str, Any, Callable[[str, str], None]], None]:
+    def check(name: str, value: Any, complain: Callable[[str, str], None]) -> None:
+        if value is None or (isinstance(value, str) and "$" in value):
+            return
+        try:
+            reads(value)
+        except ValueError as error:
+            complain(name, str(error))
+
+    return check
+
+
+class Checker(Validator):  # type: ignore[misc]  # Cerberus ships no types
+    """Cerberus, with three things of our own: ``items``, references in place of scalars, and suggestions.
+
+    >>> list(faults(Checker({"port": field("integer")}), {"prot": 1}))
+    [(('prot',), 'unknown field, did you mean port?')]
+    """
+
+    def _validate_items_are(self, rules: Rules, field: str, value: Any) -> None:
+        """{'type': 'dict'}"""  # rules for the items where the value is a list; `schema` is then free for where it is a mapping
+        if isinstance(value, list):
+            self._validate_schema(rules, field, value)
+
+    def _validate_type(self, data_type: Any, field: str, value: Any) -> None:
+        """{'type': ['string', 'list'], 'check_with': 'type'}"""
+        kinds = {data_type} if isinstance(data_type, str) else set(data_type)
+        if not (holds_reference(value) and kinds & _SCALARS):
+            super()._validate_type(data_type, field, value)
+
+    def _error(self, *args: Any) -> None:
+        if len(args) == 2 and args[1] is errors.UNKNOWN_FIELD:
+            super()._error(*args, near_miss(args[0], self.schema))
+        elif len(args) == 3 and args[1] is errors.SEQUENCE_SCHEMA:
+            super()._error(args[2])  # the items' own errors; Cerberus would look for a `schema` rule that `items_are` replaces
+        else:
+            super()._error(*args)
+
+
+_SCALARS = {"string", "integer", "number", "boolean"}
+
+
+def faults(checker: Checker, document: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What is wrong, by path, each path once; the document is marked with FAULTY there."""
+    if checker.validate(document, normalize=False):
+        return
+    seen: set[Path] = set()
+    for error in list(_leaves(checker._errors)):
+        path = error.document_path
+        if path in seen:
+            continue
+        seen.add(path)
+        parent: Any = document
+        for part in path[:-1]:
+            parent = parent[part]
+        yield path, _sentence(error, parent[path[-1]])
+        parent[path[-1]] = FAULTY
+        if error.code == errors.UNKNOWN_FIELD.code and error.info[0] is not None:
+            parent.setdefault(error.info[0], FAULTY)
+
+
+def _leaves(found: Iterable[Any]) -> Iterator[Any]:
+    for error in found:
+        if error.is_group_error:
+            yield from _leaves(error.child_errors)
+        else:
+            yield error
+
+
+_KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "dict": "a mapping (lines of `key: value`)",
+    "list": "a list",
+}
+
+
+def _sentence(error: Any, value: Any) -> str:
+    if error.code == errors.CUSTOM.code:
+        return str(error.info[0])
+    if error.code == errors.UNKNOWN_FIELD.code:
+        return "unknown field" + (f", did you mean {error.info[0]}?" if error.info[0] is not None else "")
+    if error.code == errors.NOT_NULLABLE.code:
+        return "has no value"
+    if error.code == errors.BAD_TYPE.code:
+        kinds = [error.constraint] if isinstance(error.constraint, str) else list(error.constraint)
+        wanted = "must be " + " or ".join(_KINDS[kind] for kind in kinds)
+        if "string" in kinds and isinstance(value, bool | int | float):
+            return wanted + ": put it in quotes"
+        if kinds == ["boolean"] and isinstance(value, str):
+            return "must be a boolean: write true or false, without quotes"
+        return wanted
+    raise AssertionError(f"the schemas use no rule that could end in {error!r}")
