@@ -1,0 +1,127 @@
+"""A relay process for tests of the master: the real daemon, with a front that speaks one line at a time instead of HTTP.
+
+    python fake_relay.py SETTINGS.json HOST:PORT WORKERS
+
+SETTINGS.json says what the configuration is: {"digest": …, "drain": …, "problems": […], "open": …, and how the front misbehaves}.
+A client sends a line and gets one:  "who" → "generation pid",  "wait SECONDS" → the same, later,  "outcome" → the last outcome,
+"die" → the worker is gone,  "freeze" → its loop stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from monorelay.config.fields import Origin, Origins, Secret
+from monorelay.config.load import Config
+from monorelay.config.problems import ConfigError, Problem
+from monorelay.config.routing import RoutingSpec
+from monorelay.config.settings import ServerSpec, StartupSpec
+from monorelay.daemon.listen import parse_address
+from monorelay.daemon.master import Assignment
+from monorelay.daemon.start import Options, run
+from monorelay.daemon.worker import work
+from monorelay.plan.outcome import ReloadOutcome
+
+
+def config_from(path: Path) -> Config:
+    said = json.loads(path.read_text())
+    if said.get("problems"):
+        raise ConfigError(tuple(Problem("config.yml", 2, 3, "server", text) for text in said["problems"]))
+    origins = Origins(Origin("config.yml", 1, 1))
+    access_key = None if said.get("open") else Secret("sk-test")
+    return Config(
+        startup=StartupSpec(**said.get("startup", {})),
+        server=ServerSpec(origins=origins, access_key=access_key, drain=said.get("drain", 5.0)),
+        clients=(),
+        routing=RoutingSpec(origins=origins),
+        providers=(),
+        routes=(),
+        warnings=(),
+        digest=said["digest"],
+    )
+
+
+class LineFront:
+    """Counts what is in flight, drains, adopts."""
+
+    def __init__(self, path: Path, config: Config, generation: int, *_: object) -> None:
+        if json.loads(path.read_text()).get("stillborn"):
+            raise RuntimeError("stillborn")
+        self._path = path
+        self._generation = generation
+        self._servers: list[asyncio.Task[asyncio.Server]] = []
+        self._busy = 0
+        self._outcome: ReloadOutcome | None = None
+
+    def adopt(self, config: Config, generation: int) -> tuple[Problem, ...]:
+        said = json.loads(self._path.read_text())
+        if said.get("adopt") == "refuse":
+            return (Problem("config.yml", 0, 0, "", "this worker cannot"),)
+        if said.get("adopt") == "stall":
+            time.sleep(30)
+        self._generation = generation
+        return ()
+
+    def note_outcome(self, outcome: ReloadOutcome) -> None:
+        self._outcome = outcome
+
+    def listen_on(self, sock: socket.socket) -> None:
+        self._servers.append(asyncio.ensure_future(asyncio.start_server(self._serve, sock=sock)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            self._busy += 1
+            word, _, argument = line.decode().strip().partition(" ")
+            if word == "wait":
+                await asyncio.sleep(float(argument))
+            elif word == "die":
+                os._exit(9)
+            elif word == "freeze":
+                time.sleep(30)
+            answer = f"{self._generation} {os.getpid()}"
+            if word == "outcome" and self._outcome is not None:
+                answer = f"{self._outcome.attempt} {self._outcome.ok} {self._outcome.unchanged} {'; '.join(self._outcome.problems)}"
+            writer.write(answer.encode() + b"\n")
+            await writer.drain()
+            self._busy -= 1
+        writer.close()
+
+    async def drain(self, limit: float) -> int:
+        for server in self._servers:
+            (await server).close()
+        deadline = time.monotonic() + limit
+        while self._busy and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        return self._busy
+
+    def close(self) -> None:
+        pass
+
+
+def serve(path: Path, assignment: Assignment) -> int:
+    return work(assignment, partial(LineFront, path))
+
+
+def main(settings: str, address: str, workers: str) -> int:
+    path = Path(settings)
+    return run(
+        Options(
+            load=partial(config_from, path),
+            environ=os.environ,
+            listen=parse_address(address),
+            workers=int(workers),
+            work=partial(serve, path),
+            ack_limit=float(os.environ.get("ACK_LIMIT", "10")),
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
