@@ -74,11 +74,13 @@ class StreamError:
 class Transducer(Protocol):
     """One stream on its way to the client. Feeding never raises, whatever the bytes.
 
-    ``opened``      the first content event (text, thinking, tool call) has passed: the relay commits here
+    ``opened``      the first content event (text, thinking, tool call) has passed, or the stream is over without any: the relay
+                    commits here
     ``error``       an error event came; before ``opened`` it fails the attempt, after it the bytes have passed as they were
     ``finished``    the terminal marker (or an error event) of the upstream's dialect was seen
     ``at_boundary`` the bytes given out so far end with a whole event: only there may the relay write between them
     ``usage``       the latest figures the stream told
+    ``object_ids``  ids of the objects that the stream announced (a response, a run and its thread), to be remembered
     """
 
     @property
@@ -91,6 +93,8 @@ class Transducer(Protocol):
     def at_boundary(self) -> bool: ...
     @property
     def usage(self) -> Usage | None: ...
+    @property
+    def object_ids(self) -> tuple[str, ...]: ...
 
     def feed(self, chunk: bytes) -> bytes: ...
 

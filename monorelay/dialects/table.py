@@ -1,0 +1,60 @@
+"""Which capability can serve which: the table of translators, and the words that are known.
+
+A client's capability is served best by itself, and else by one that a translator reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from monorelay.dialects.interface import Translator
+from monorelay.dialects.passthrough import Passthrough
+
+# (client, upstream) → its translator, one file per pair. Where a provider offers several, the first in this order is taken.
+PAIRS: Mapping[tuple[str, str], Translator] = MappingProxyType({})
+
+_STREAMING = frozenset(
+    {
+        "openai.chat",
+        "openai.completions",
+        "openai.responses",
+        "openai.audio.transcriptions",
+        "openai.audio.translations",
+        "openai.audio.speech",
+        "openai.images.generations",
+        "openai.images.edits",
+        "openai.assistants",
+        "anthropic.messages",
+    }
+)
+_WHOLE = frozenset(
+    {
+        "openai.embeddings",
+        "openai.moderations",
+        "openai.images.variations",
+        "openai.files",
+        "openai.fine_tuning",
+        "openai.batches",
+        "openai.models",
+        "anthropic.count_tokens",
+        "anthropic.models",
+        "credits",
+        "rerank",
+    }
+)
+
+
+def translator_for(client: str, upstream: str) -> Translator | None:
+    """Total over all words: a capability nobody here knows still passes through to itself."""
+    return Passthrough(client) if client == upstream else PAIRS.get((client, upstream))
+
+
+def known_capabilities() -> tuple[str, ...]:
+    """All words with a meaning of their own, sorted; an operator may use others."""
+    return tuple(sorted(_STREAMING | _WHOLE))
+
+
+def has_event_stream(capability: str) -> bool:
+    """Whether its answers may be event streams; of an operator's own word nobody knows, so they may."""
+    return capability not in _WHOLE
