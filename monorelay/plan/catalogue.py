@@ -53,7 +53,7 @@ class _Served:
     """What one provider is known to serve."""
 
     provider: Provider
-    listed: frozenset[str]
+    listed: Mapping[str, ModelEntry]
     folded: Mapping[str, str]  # folded name → listed spelling, of include and list
 
 
@@ -110,7 +110,7 @@ class Catalogue:
             if chosen is None:
                 chosen = self._mapped(name, steps)
         if chosen is not None:
-            provider, sent = self._at(chosen, name, lanes, requested, steps)
+            provider, sent = self._at(chosen, name, lanes, steps)
         else:
             provider, sent = self._among(name, lanes, requested, steps)
         return Resolution((Target(provider, lanes[provider.name], self._override(sent, steps)),), tuple(steps))
@@ -153,7 +153,7 @@ class Catalogue:
                 return sent
         return name
 
-    def _at(self, chosen: str, name: str, lanes: Mapping[str, Lane], requested: str, steps: list[Step]) -> tuple[Provider, str]:
+    def _at(self, chosen: str, name: str, lanes: Mapping[str, Lane], steps: list[Step]) -> tuple[Provider, str]:
         """The named provider, if it is there, on, serves this route and lets this model through."""
         provider = self.plan.providers[chosen]
         refuse_unusable(provider)
@@ -188,8 +188,7 @@ class Catalogue:
 
     def _find(self, name: str, names: Iterable[str]) -> tuple[Provider, str, Step] | None:
         """Rules (a) to (e), each over all providers in their order: who serves ``name``, and under which spelling."""
-        served = [self._served[name] for name in self.plan.providers if name in set(names)]
-        served = [one for one in served if not _excluded(one.provider, name)]
+        served = [one for one in map(self._served.__getitem__, names) if not _excluded(one.provider, name)]
         for one in served:
             if name in one.provider.included:
                 return one.provider, name, _step(one, "include", f"lists '{name}'")
@@ -229,8 +228,7 @@ class Catalogue:
                 else "No provider serves this route."
             )
             return RelayError(MODEL_NOT_FOUND, f"The model '{_short(requested)}' cannot be served: {text}", param="model")
-        known = [entry.id for entry in self.models()] + list(self._aliases)
-        near = [f"'{other}'" for other in near_misses(name, known)]
+        near = [f"'{other}'" for other in near_misses(name, self._names())]
         _, at, tail = requested.rpartition("@")
         provider = near_miss(tail, self.plan.providers) if at and tail else None
         if provider is not None:
@@ -283,25 +281,24 @@ class Catalogue:
         return tuple(entry for entry in self.models() if entry.owned_by in route.lanes)
 
     def _merge(self) -> Iterable[ModelEntry]:
-        everywhere: dict[str, Lane] = {}
-        for route in self.plan.routes:
-            everywhere.update(route.lanes)
-        known: dict[str, ModelEntry | None] = {name: None for name in self._aliases}
-        for name, provider in self.plan.providers.items():
-            if not provider.enabled:
-                continue
-            told = {entry.id: entry for entry in self.lists.get(name, ())}
-            exact = [model for model in provider.spec.include if model in provider.included]
-            for model in [*exact, *(model for model in told if _admits(provider, model))]:
-                if not _excluded(provider, model):
-                    known.setdefault(model, told.get(model))
-        for model, entry in known.items():
+        lanes = {name: lane for route in self.plan.routes for name, lane in route.lanes.items()}
+        everywhere = {name: lanes[name] for name in self.plan.providers if name in lanes}
+        for model in self._names():
             try:
                 owner = self._resolve(everywhere, model, None).targets[0].provider.name
             except RelayError:
                 continue  # an alias of something that nobody serves (any more)
-            told_by_owner = entry if entry is not None else ModelEntry(model, 0, None, owner)
-            yield ModelEntry(model, told_by_owner.created or self._created, told_by_owner.display_name, owner)
+            entry = self._served[owner].listed.get(model, ModelEntry(model))
+            yield ModelEntry(model, entry.created or self._created, entry.display_name, owner)
+
+    def _names(self) -> list[str]:
+        """Every name that somebody wrote or a provider told, each once: aliases, then provider by provider."""
+        names = dict.fromkeys(self._aliases)
+        for one in self._served.values():
+            if one.provider.enabled:
+                names.update(dict.fromkeys(name for name in one.provider.spec.include if name in one.provider.included))
+                names.update(dict.fromkeys(name for name in one.listed if _admits(one.provider, name)))
+        return list(names)
 
 
 def refuse_unusable(provider: Provider) -> None:
@@ -318,7 +315,7 @@ def _served(provider: Provider, entries: Sequence[ModelEntry]) -> _Served:
     for name in [*provider.spec.include, *(entry.id for entry in entries)]:
         if name in provider.included or _admits(provider, name):
             folded.setdefault(fold(name), name)
-    return _Served(provider, frozenset(entry.id for entry in entries), folded)
+    return _Served(provider, {entry.id: entry for entry in entries}, folded)
 
 
 def _admits(provider: Provider, name: str) -> bool:

@@ -1,0 +1,146 @@
+"""Specs become a plan, or problems."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from plan_specs import BEARER, config, keys, origins, provider, route
+
+from monorelay.config.fields import Auth, HeaderPair, HeaderRules, Secret
+from monorelay.config.problems import ConfigError
+from monorelay.config.provider import OfferSpec
+from monorelay.config.route import ReplySpec
+from monorelay.config.settings import ClientSpec
+from monorelay.plan.compile import compile_plan
+from monorelay.plan.plan import Plan, Timeouts
+from monorelay.plan.templates import token_digest
+
+
+def lines(plan: Plan, route_name: str = "chat", provider_name: str = "acme", key: int = 0, **fields: str) -> dict[str, str]:
+    found = next(one for one in plan.routes if one.spec.name == route_name)
+    lane = found.lanes[provider_name]
+    made = lane.request.lines(fields, lane.provider.keys[key].fingerprint, {"model": "m", "request_id": "r", "client": ""})
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in made)}
+
+
+def test_a_route_meets_the_providers_that_offer_what_it_needs() -> None:
+    """In priority order, which is the order of the configuration."""
+    plan = compile_plan(config(provider("one"), provider("two", "openai.embeddings"), provider("three")), 1)
+    assert list(plan.routes[0].lanes) == ["one", "three"]
+
+
+def test_the_url_is_base_path_and_upstream() -> None:
+    files = route("content", "/v1/files/{file_id}/content", methods=("GET",), needs="openai.files", upstream="/{file_id}/content")
+    acme = provider(offers=(OfferSpec("openai.files", "/files"), OfferSpec("acme.ocr", "/ocr", base_url="https://ocr.example")))
+    ocr = route("ocr", "/v1/ocr", needs="acme.ocr", model="none")
+    plan = compile_plan(config(acme, routes=(files, ocr)), 1)
+    urls = [one.lanes["acme"].url.render({"file_id": "f"}, "a=1", "") for one in plan.routes]
+    assert urls == ["https://acme.example/v1/files/f/content?a=1", "https://ocr.example/ocr?a=1"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "offered", "sent"),
+    [
+        (BEARER, None, {"authorization": "Bearer sk-a"}),
+        (Auth("x-api-key"), None, {"x-api-key": "sk-a"}),
+        (Auth("api-key"), None, {"api-key": "sk-a"}),
+        (BEARER, Auth("x-api-key"), {"x-api-key": "sk-a"}),
+        (BEARER, "none", {}),
+    ],
+)
+def test_the_credential_goes_where_the_provider_or_the_offer_says(auth: Auth, offered: Auth | None, sent: dict[str, str]) -> None:
+    acme = provider(auth=auth, offers=(OfferSpec("openai.chat", "/chat", auth=offered),))
+    assert lines(compile_plan(config(acme), 1)) == {**sent, "accept-encoding": "identity"}
+
+
+def test_each_key_has_its_own_lines() -> None:
+    plan = compile_plan(config(provider()), 1)
+    assert [lines(plan, key=index)["authorization"] for index in (0, 1)] == ["Bearer sk-a", "Bearer sk-b"]
+
+
+def test_a_json_route_asks_for_identity_and_another_does_not() -> None:
+    """Encodings: routes with a JSON body ask for identity unless a rule says otherwise; others forward what rules forward."""
+    forms = route("forms", "/f", needs="openai.audio.translations", body="multipart", model="none")
+    picky = provider("picky", headers=HeaderPair(HeaderRules(set=(("accept-encoding", "br"),))))
+    plan = compile_plan(config(provider("acme", "openai.chat", "openai.audio.translations"), picky, routes=(route(), forms)), 1)
+    assert lines(plan)["accept-encoding"] == "identity"
+    assert lines(plan, provider_name="picky")["accept-encoding"] == "br"
+    assert "accept-encoding" not in lines(plan, "forms")
+
+
+def test_time_outs_come_from_the_nearest_that_says_so() -> None:
+    """Built in < provider < offer < route; null switches off."""
+    acme = provider(
+        timeouts={"first_byte": 30.0, "idle": 31.0, "total": 32.0},
+        offers=(OfferSpec("openai.chat", "/c", timeouts={"idle": 41.0, "total": 42.0}),),
+    )
+    plan = compile_plan(config(acme, routes=(route(timeouts={"total": None}),)), 1)
+    assert plan.routes[0].lanes["acme"].timeouts == Timeouts(connect=10.0, first_byte=30.0, idle=41.0, total=None)
+
+
+@pytest.mark.parametrize(
+    ("more", "enabled", "dormant"),
+    [
+        ({}, True, False),
+        ({"keys": ()}, False, True),
+        ({"keys": (), "enabled": True}, True, False),
+        ({"keys": (), "auth": None}, True, False),
+        ({"enabled": False}, False, False),
+        ({"keys": keys("a", a=False)}, True, False),
+    ],
+)
+def test_a_provider_is_on_as_soon_as_it_has_a_key(more: dict[str, object], enabled: bool, dormant: bool) -> None:
+    compiled = compile_plan(config(provider(**more)), 1).providers["acme"]  # type: ignore[arg-type]
+    assert (compiled.enabled, compiled.dormant) == (enabled, dormant)
+
+
+def test_problems_of_all_lanes_come_at_once_with_their_place() -> None:
+    bad = HeaderPair(HeaderRules(set=(("x", "{{ kye }}"),)))
+    with pytest.raises(ConfigError) as caught:
+        compile_plan(config(provider("one", headers=bad), provider("two", base_url="https://{{ nothing }}/")), 1)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "providers.d/one.yml:1:1: offers.openai.chat: on route 'chat': unknown variable 'kye' in the template, did you mean key?",
+        "providers.d/two.yml:1:1: offers.openai.chat: on route 'chat': unknown variable 'nothing' in the template, known are model",
+    ]
+
+
+def test_an_unknown_answer_is_a_problem() -> None:
+    with pytest.raises(ConfigError, match="unknown answer 'modells', did you mean models"):
+        compile_plan(config(routes=(route("list", "/l", methods=("GET",), answer="modells"),)), 1)
+
+
+def test_a_route_that_nobody_serves_and_an_offer_that_nobody_needs_are_warnings() -> None:
+    """Now, not at the first request."""
+    routes = (route(), route("ocr", "/ocr", needs="acme.ocr"), route("chatt", "/chatt", needs="openai.chatt"))
+    plan = compile_plan(config(provider("acme", "openai.chat", "openai.embedings"), routes=routes), 1)
+    assert [str(warning) for warning in plan.warnings] == [
+        "providers.d/acme.yml:1:1: offers.openai.embedings: no route needs 'openai.embedings', did you mean openai.embeddings?",
+        "routes.d/chatt.yml:1:1: needs: no provider offers 'openai.chatt', did you mean openai.chat?",
+        "routes.d/ocr.yml:1:1: needs: no provider offers 'acme.ocr': route 'ocr' cannot be served",
+    ]
+
+
+def test_admission_holds_digests_and_nothing_else() -> None:
+    """The access key and the clients' tokens are known by their SHA-256 only."""
+    digest = token_digest("token").hex()
+    plan = compile_plan(config(clients=(ClientSpec("ci", digest),)), 1)
+    assert (plan.admission.open, plan.admission.access_key) == (False, token_digest("sk-relay"))
+    assert plan.admission.clients[token_digest("token")].name == "ci"
+    assert compile_plan(config(access_key=None), 1).admission.open
+
+
+def test_the_envelope_of_a_route_is_its_dialects() -> None:
+    messages = route("messages", "/m", needs="anthropic.messages")
+    reply = replace(route("gone", "/g", answer="health"), answer=None, reply=ReplySpec(426, (), "e", "m"))
+    plan = compile_plan(config(routes=(route(), messages, reply)), 1)
+    assert [one.family for one in plan.routes] == ["openai", "anthropic", "openai"]
+
+
+def test_no_secret_is_in_the_repr_of_a_plan() -> None:
+    plan = compile_plan(
+        config(provider(headers=HeaderPair(HeaderRules(set=(("x", Secret("sk-hidden")),)))), access_key="sk-access"), 1
+    )
+    text = repr(plan) + repr(plan.routes[0].lanes) + repr(plan.providers)
+    assert not any(secret in text for secret in ("sk-a", "sk-b", "sk-hidden", "sk-access"))
+    assert origins().of("a", "b") == origins().root
