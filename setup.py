@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # What the relay itself needs. The floors are Debian 12's versions.
-REQUIRES = ["tornado>=6.2", "pycurl>=7.45.2", "jinja2>=3.1", "pyyaml>=6.0", "cerberus>=1.3.2"]
+REQUIRES = ["tornado>=6.2", "pycurl>=7.45.2", "jinja2>=3.1", "pyyaml>=6.0", "cerberus>=1.3.2", "psutil>=5.9"]
 # What the test suite cannot do without. pytest-tornado imports pkg_resources, which setuptools 82 no longer has, and uses a kind
 # of hook mark that pytest 10 refuses.
 SUITE = ["pytest>=7.2,<10", "pytest-tornado>=0.8.1", "setuptools<82"]
@@ -39,10 +39,10 @@ setup(
     author="The MonoRelay authors",
     python_requires=">=3.11",
     packages=find_packages(include=["monorelay", "monorelay.*"]),
-    package_data={"monorelay.web": ["pages/*"]},
+    package_data={"monorelay.web.pages": ["*.html"]},
     data_files=[drop_ins("routes.d"), drop_ins("providers.d")],
     install_requires=REQUIRES,
-    extras_require={"test": SUITE + TOOLS, "psutil": ["psutil"]},
+    extras_require={"test": SUITE + TOOLS},
     entry_points={"console_scripts": ["monorelay = monorelay.cli.main:main"]},
     zip_safe=False,
 )

@@ -82,8 +82,8 @@ done
 
 cat >&2 <<'END'
 No Python here has what MonoRelay needs, and pip could not provide it. One of these lines will do:
-    apt-get install python3-tornado python3-pycurl python3-jinja2 python3-yaml python3-cerberus python3-pytest python3-pytest-tornado python3-setuptools
+    apt-get install python3-tornado python3-pycurl python3-jinja2 python3-yaml python3-cerberus python3-psutil python3-pytest python3-pytest-tornado python3-setuptools
     apt-get install python3-venv          (then PyPI provides the rest)
-    dnf install python3-tornado python3-pycurl python3-jinja2 python3-pyyaml python3-cerberus python3-pytest python3-setuptools
+    dnf install python3-tornado python3-pycurl python3-jinja2 python3-pyyaml python3-cerberus python3-psutil python3-pytest python3-setuptools
 END
 exit 2
