@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from monorelay.config.dropins import Definition
 from monorelay.config.fields import Origin, Origins, Path
 from monorelay.config.problems import Problem, did_you_mean, dotted
-from monorelay.config.provider import ProviderSpec
+from monorelay.config.reading import Sheet
 from monorelay.config.route import RouteSpec
 from monorelay.config.routing import RoutingSpec
 from monorelay.config.settings import ClientSpec
@@ -44,17 +45,14 @@ def problem(origins: Origins, path: Path, message: str) -> Problem:
     return Problem(at.file, at.line, at.column, dotted(path), message)
 
 
-def same_names(providers: Sequence[ProviderSpec]) -> Iterator[Problem]:
+def same_names(definitions: Sequence[Definition]) -> Iterator[Problem]:
     """Two providers that a client could not tell apart."""
-    seen: dict[str, ProviderSpec] = {}
-    for spec in providers:
-        first = seen.setdefault(squeezed(spec.name), spec)
-        if first is not spec and first.name != spec.name:
-            yield problem(
-                spec.origins,
-                ("provider",),
-                f"clients cannot tell {spec.name} from {first.name} ({first.origins.of('provider')}): case, - and _ do not count",
-            )
+    seen: dict[str, Definition] = {}
+    for one in definitions:
+        first = seen.setdefault(squeezed(one.name), one)
+        if first is not one:
+            where = f"clients cannot tell {one.name} from {first.name} ({first.place.origin})"
+            yield one.place.problem(f"{where}: case, - and _ do not count")
 
 
 def clients(specs: Sequence[ClientSpec], origins: Origins, directory: Directory) -> Iterator[Problem]:
@@ -94,24 +92,21 @@ def _loops(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
         settled.update(trail)
 
 
-def routes(specs: Sequence[RouteSpec]) -> Iterator[Problem]:
+def routes(specs: Sequence[tuple[RouteSpec, Sheet]]) -> Iterator[Problem]:
     """Two routes of one name, or two that would answer the same call."""
-    names: dict[str, Origin] = {}
-    served: dict[tuple[str, str], RouteSpec] = {}
-    for spec in specs:
-        first = names.setdefault(spec.name, spec.origins.of("route"))
-        if first != spec.origins.of("route"):
-            yield problem(spec.origins, ("route",), f"another route is called {spec.name} ({first})")
+    names: dict[str, Sheet] = {}
+    served: dict[tuple[str, str], tuple[RouteSpec, Sheet]] = {}
+    for spec, sheet in specs:
+        namesake = names.setdefault(spec.name, sheet)
+        if namesake is not sheet:
+            yield sheet.places["route",].problem(f"another route is called {spec.name} ({namesake.places['route',].origin})")
             continue
         shape = re.sub(r"\{[a-z0-9_]+(\.\.\.)?\}", r"{\1}", spec.path)
         for method in spec.methods:
-            other = served.setdefault((method, shape), spec)
+            other, elsewhere = served.setdefault((method, shape), (spec, sheet))
             if other is not spec:
-                yield problem(
-                    spec.origins,
-                    ("path",),
-                    f"{method} {spec.path} is served by route {other.name} already ({other.origins.of('path')})",
-                )
+                where = f"{method} {spec.path} is served by route {other.name} already ({elsewhere.places['path',].origin})"
+                yield sheet.places["path",].problem(where)
                 break
 
 

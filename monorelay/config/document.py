@@ -296,6 +296,6 @@ def _hint(problem: str, written: str, column: int) -> str:
         return f" (text that begins with {here} needs quotes)" if here.isprintable() and here else ""
     if "mapping values are not allowed" in problem:
         return ' (text that holds ": " needs quotes; or is the indentation off?)'
-    if "${" in written and ("expected ',' or" in problem or "node content" in problem):
-        return ' (inside { } and [ ], write "${NAME}" with quotes)'
+    if re.search(r"[$/\w]\{", written) and ("expected ',' or" in problem or "node content" in problem):
+        return ' (inside { } and [ ], text with braces needs quotes: "${NAME}", "/{id}")'
     return ""

@@ -18,7 +18,7 @@ from monorelay.config import provider, route, settings
 from monorelay.config.document import MAX_BYTES, parse
 from monorelay.config.problems import ConfigError, Problem, dotted
 from monorelay.config.reading import Sheet, sheet_of
-from monorelay.config.schema import Checker, faults
+from monorelay.config.schema import Checker, checker_of, faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Reader:
 
     def _checker(self, schema: str) -> Checker:
         if schema not in self._checkers:
-            self._checkers[schema] = Checker(_SCHEMAS[schema])
+            self._checkers[schema] = checker_of(_SCHEMAS[schema])
         return self._checkers[schema]
 
 

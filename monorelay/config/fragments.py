@@ -95,7 +95,7 @@ QUERY: Schema = {
         keysrules=field("string", reads=filled),
         valuesrules=field("string", nullable=True),
     ),
-    "remove": field("list", "Parameters that do not go up.", shown="list of names", schema=field("string", reads=filled)),
+    "remove": field("list", "Parameters that do not go up.", shown="list of names", texts=field("string", reads=filled)),
 }
 
 

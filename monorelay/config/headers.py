@@ -40,6 +40,14 @@ def header_name(value: Any) -> str:
     return name
 
 
+def reply_header(value: Any) -> str:
+    """A name that a fixed reply may carry: ``Upgrade`` belongs to a 426, and cookies are its author's business."""
+    name = plain_name(value)
+    if name in ("connection", "content-length", "keep-alive", "trailer", "transfer-encoding"):
+        raise ValueError("is written by the server itself")
+    return name
+
+
 def header_glob(value: Any) -> str:
     if not _GLOB.fullmatch(str(value)):
         raise ValueError("is not a header name, nor a glob of names such as x-ratelimit-*")
@@ -101,15 +109,15 @@ def _selection(meaning: str) -> Rules:
         meaning,
         reads=lambda value: distinct(value) if isinstance(value, dict) else value,
         shown="list of globs, or glob → null or token globs",
-        items_are=field("string", reads=header_glob),
+        texts=field("string", reads=header_glob),
         keysrules=field("string", reads=header_glob),
-        valuesrules=field("list", nullable=True, schema=field("string", reads=token_glob)),
+        valuesrules=field("list", nullable=True, texts=field("string", reads=token_glob)),
     )
 
 
 def _program(forwards: Any) -> Schema:
     return {
-        "forward": field("list", "Let these pass.", shown="list of globs", schema=field("string", reads=forwards)),
+        "forward": field("list", "Let these pass.", shown="list of globs", texts=field("string", reads=forwards)),
         "rename": field(
             "dict",
             "Let these pass under another name.",

@@ -16,7 +16,7 @@ from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, dro
 from monorelay.config.fields import Origin, Origins
 from monorelay.config.fields import Path as ValuePath
 from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
-from monorelay.config.problems import ConfigError, Problem
+from monorelay.config.problems import ConfigError, Problem, did_you_mean
 from monorelay.config.provider import Layer, ProviderSpec, read_provider
 from monorelay.config.reading import Place, Reading, Sheet, merge
 from monorelay.config.references import References
@@ -118,7 +118,8 @@ class _Loading:
     def run(self) -> Config:
         settings = self.settings()
         providers, directory = self.providers(settings)
-        routes = tuple(self.routes())
+        routed = list(self.routes())
+        routes = tuple(spec for spec, _ in routed)
         if self.cache is not None:
             self.cache.forget_others()
 
@@ -134,10 +135,9 @@ class _Loading:
         clients = read_clients(top["clients"])
         routing = read_routing(top["model_routing"], top["key_selection"], origins)
 
-        self.problems += crossrefs.same_names(providers)
         self.problems += crossrefs.clients(clients, origins, directory)
         self.problems += crossrefs.routing(routing, directory)
-        self.problems += crossrefs.routes(routes)
+        self.problems += crossrefs.routes(routed)
         errors = sorted({problem for problem in self.problems if problem.severity == "error"})
         if errors:
             raise ConfigError(tuple(errors))
@@ -211,11 +211,16 @@ class _Loading:
                 sheet = Sheet({"base_url": FAULTY, "offers": FAULTY, **definition.sheet.value}, definition.sheet.places)
             if definition.is_template:
                 continue
-            spec, problems = read_provider(sheet, definition.name, definition.layer, self.references)
+            hint = (
+                "" if definition.extends else did_you_mean(definition.name, [one.name for one in visible if one is not definition])
+            )
+            spec, problems = read_provider(sheet, definition.name, definition.layer, self.references, hint)
             self.problems += problems
             if spec is not None:
                 specs.append((spec.priority, definition.file_name, spec))
-        names = [definition.name for definition in visible if not definition.is_template]
+        served = [definition for definition in visible if not definition.is_template]
+        self.problems += crossrefs.same_names(served)
+        names = [definition.name for definition in served]
         return tuple(spec for _, _, spec in sorted(specs, key=lambda one: one[:2])), Directory(names, unreadable)
 
     def _from_file(self, file: Found, below: tuple[Definition, ...]) -> Definition | None:
@@ -256,7 +261,7 @@ class _Loading:
 
     # ---- routes
 
-    def routes(self) -> Iterator[RouteSpec]:
+    def routes(self) -> Iterator[tuple[RouteSpec, Sheet]]:
         found = find(ROUTES, "routes.d", self.places.by_layer(), self.reader, self.problems)
         for file in topmost(found, self.problems):
             if file.checked.sheet is None:
@@ -265,12 +270,12 @@ class _Loading:
                 spec, problems = read_route(sheet, self.references)
                 self.problems += problems
                 if spec is not None:
-                    yield spec
+                    yield spec, sheet
 
 
 def _leaves(value: Mapping[str, object], path: ValuePath = ()) -> Iterator[ValuePath]:
     for name, item in value.items():
         if isinstance(item, dict):
             yield from _leaves(item, (*path, name))
-        else:
+        elif item is not FAULTY:
             yield (*path, name)

@@ -144,9 +144,9 @@ PROVIDER: Schema = {
                 "list",
                 "These; without any, all that it lists, and any other name that nobody claims.",
                 shown="list of globs",
-                schema=field("string", reads=glob),
+                texts=field("string", reads=glob),
             ),
-            "exclude": field("list", "Never these.", shown="list of globs", schema=field("string", reads=glob)),
+            "exclude": field("list", "Never these.", shown="list of globs", texts=field("string", reads=glob)),
         },
     ),
     "rate_limit_cooldown": field(
@@ -180,15 +180,20 @@ def unfold(provider: dict[str, Any], places: dict[Path, Place], at: Path = ()) -
 # ---------------------------------------------------------------------------------------------------- reader
 
 
-def read_provider(sheet: Sheet, own_name: str, layer: Layer, references: References) -> tuple[ProviderSpec | None, list[Problem]]:
-    """The spec of a merged sheet, or None where there is no base URL; and what was found wrong on the way."""
+def read_provider(
+    sheet: Sheet, own_name: str, layer: Layer, references: References, hint: str = ""
+) -> tuple[ProviderSpec | None, list[Problem]]:
+    """The spec of a merged sheet, or None where there is no base URL; and what was found wrong on the way.
+
+    ``hint`` ends the sentence about a missing base URL, which is what one gets who misspells a provider that exists.
+    """
     reading = Reading(sheet, references)
     top = reading.top
     usual: Enabled = "auto"
     enabled = top["enabled"].read(_enabled, usual)
     reading.lenient = enabled is False
     if top["base_url"].value is None:
-        top.missing("base_url", "" if "extends" in sheet.value else " (or `extends: openai-compatible` and the like)")
+        top.missing("base_url", hint)
     url = top["base_url"].read(base_url, None)
     auth = read_auth(top["auth"], BEARER)
     models = top["models"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from monorelay.config.fields import HeaderPair, Origins, Path, QueryRules, TimeoutRules
 from monorelay.config.fragments import QUERY, read_query, read_timeouts, timeout_fields, unfold_timeout
-from monorelay.config.headers import HEADERS, fold_case, header_name, header_text, read_headers
+from monorelay.config.headers import HEADERS, fold_case, header_text, read_headers, reply_header
 from monorelay.config.problems import Problem
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
@@ -117,7 +117,7 @@ ROUTE: Schema = {
     "path": field(
         "string", "Where clients call it: `{name}` is one segment, `{name...}` the rest.", reads=route_path, default="required"
     ),
-    "methods": field("list", "Of " + ", ".join(METHODS) + ".", default="required", schema=field("string", reads=method)),
+    "methods": field("list", "Of " + ", ".join(METHODS) + ".", default="required", texts=field("string", reads=method)),
     "needs": field("string", "The capability that a provider must offer.", reads=capability, default="one of these three"),
     "answer": field(
         "string",
@@ -135,7 +135,7 @@ ROUTE: Schema = {
                 "dict",
                 "What is sent with it.",
                 shown="name → text",
-                keysrules=field("string", reads=header_name),
+                keysrules=field("string", reads=reply_header),
                 valuesrules=field("string", reads=header_text),
             ),
             "error": field(
@@ -162,7 +162,7 @@ ROUTE: Schema = {
         "list",
         "Body fields that hold ids of objects: who made the object serves the call.",
         shown="list of names",
-        schema=field("string", reads=filled),
+        texts=field("string", reads=filled),
     ),
     "max_body": field(["integer", "string"], "Larger bodies are refused with 413.", reads=size, default="64MiB", shown="size"),
     "query": field("dict", "Changes to the query string; the rest goes up byte for byte.", schema=QUERY),

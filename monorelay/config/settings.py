@@ -114,7 +114,7 @@ SERVER: Schema = {
         'Web pages that may call it; `"*"` = all.',
         reads=lambda value: cors_origin(value) if isinstance(value, str) else value,
         shown="list of origins, or *",
-        items_are=field("string", reads=cors_origin),
+        texts=field("string", reads=cors_origin),
     ),
     "body_timeout": field(
         ["number", "string"], "How long a client may stall inside its body.", reads=limit, default="30", shown="duration"
@@ -194,15 +194,13 @@ def read_server(server: Node, logging: Node, origins: Origins) -> ServerSpec:
 
 
 def read_clients(clients: Node) -> tuple[ClientSpec, ...]:
-    found: dict[str, ClientSpec] = {}
+    found: list[ClientSpec] = []
     for own_name, node in clients.entries():
         if node["sha256"].value is None:
             node.missing("sha256")
-        digest = node["sha256"].read(sha256, None)
-        if digest is None:
-            continue
-        if digest in found:
-            node["sha256"].wrong(f"is the token of client {found[digest].name}, too")
-            continue
-        found[digest] = ClientSpec(own_name, digest, node["provider"].read(name, None))
-    return tuple(found.values())
+        digest = node["sha256"].read(sha256, "")
+        twin = next((client.name for client in found if digest and client.sha256 == digest), None)
+        if twin is not None:
+            node["sha256"].wrong(f"is the token of client {twin}, too")
+        found.append(ClientSpec(own_name, digest, node["provider"].read(name, None)))
+    return tuple(found)
