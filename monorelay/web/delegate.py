@@ -54,7 +54,7 @@ class RelayDelegate(HTTPMessageDelegate):
 
     __slots__ = (
         "_board",
-        "_connection",
+        "connection",
         "_reply",
         "_plan",
         "_route",
@@ -74,7 +74,7 @@ class RelayDelegate(HTTPMessageDelegate):
 
     def __init__(self, board: Switchboard, connection: HTTP1Connection) -> None:
         self._board = board
-        self._connection = connection
+        self.connection = connection
         self._reply: TornadoReply | None = None
         self._plan: Plan | None = None
         self._route: Route | None = None
@@ -98,10 +98,11 @@ class RelayDelegate(HTTPMessageDelegate):
         resources = board.resources
         plan = self._plan = board.plan  # the generation is taken here, and kept to the end
         board.busy += 1
+        board.waiting.pop(self, None)
         self._started = resources.clock.monotonic()
         fields, size = _fields(headers)
         method = start_line.method
-        reply = self._reply = TornadoReply(self._connection, start_line.version, method, fields.get("connection", ""))
+        reply = self._reply = TornadoReply(self.connection, start_line.version, method, fields.get("connection", ""))
         reply.expects = "expect" in fields
         asked_id = fields.get("x-request-id", "")
         self._id = asked_id if asked_id and _SANE_ID.fullmatch(asked_id) else resources.new_request_id()
@@ -198,7 +199,7 @@ class RelayDelegate(HTTPMessageDelegate):
         loop = self._board.resources.loop
         room = self._room = loop.create_future()
         upload.on_room = self._room_again
-        watch_presence(self._connection.stream, room, loop, self._left)
+        watch_presence(self.connection.stream, room, loop, self._left)
         return room
 
     def _room_again(self) -> None:
@@ -241,7 +242,7 @@ class RelayDelegate(HTTPMessageDelegate):
         reply, call = self._reply, self._call
         assert reply is not None
         reply.request_ended()
-        self._connection.set_close_callback(self._left)
+        self.connection.set_close_callback(self._left)
         if self._upload is not None:
             self._upload.finish()
         elif not self._decided and call is not None:
@@ -252,7 +253,7 @@ class RelayDelegate(HTTPMessageDelegate):
                 self._pieces.clear()
         if self._task is None:
             self._over()
-        elif self._connection.stream.closed():
+        elif self.connection.stream.closed():
             self._left()  # it sent its request and went: Tornado no longer watches this connection
 
     def on_connection_close(self) -> None:

@@ -34,12 +34,15 @@ log = logging.getLogger("monorelay.web")
 # itself, so Tornado's own limits lie far beyond the relay's.
 _HEAD_READ = 1024 * 1024
 _BODY_READ = 1 << 60
-_IDLE_CONNECTION = 650.0  # seconds; longer than the idle time of common reverse proxies, so that they are the ones to close
 QUIET = 0.3  # seconds without a request before a drain believes that none is coming
 
 
 class _Server(HTTPServer):
     """HTTPServer that sets TCP_NODELAY at accept: asyncio only does so for sockets it made itself."""
+
+    def initialize(self, *args: Any, **options: Any) -> None:
+        super().initialize(*args, **options)
+        self.conn_params.header_timeout = None  # the switchboard looks after idle connections
 
     def handle_stream(self, stream: Any, address: Any) -> None:
         stream.set_nodelay(True)
@@ -69,7 +72,6 @@ class Front:
             self._switchboard,
             max_header_size=_HEAD_READ,
             max_body_size=_BODY_READ,
-            idle_connection_timeout=_IDLE_CONNECTION,
         )
         self._background: set[asyncio.Task[None]] = set()
         self._take(plan)
@@ -135,6 +137,7 @@ class Front:
     def close(self) -> None:
         """Ends everything that was begun; the front cannot be used afterwards."""
         self._server.stop()
+        self._switchboard.close()
         self._roster.close()
         for task in self._background:
             task.cancel()

@@ -17,8 +17,16 @@ from monorelay.web.answers import Answers
 from monorelay.web.delegate import RelayDelegate
 
 
+HEAD_WAIT = 650.0  # seconds a connection may take to send a head; longer than common reverse proxies keep idle connections
+LOOK_EVERY = 30.0
+
+
 class Switchboard(HTTPServerConnectionDelegate):
-    """Mutable: ``plan``, assigned by a reload; ``calls``, the tasks of calls in flight; ``busy``, requests between head and end."""
+    """One per worker.
+
+    Mutable: ``plan``, assigned by a reload; ``calls``, the tasks of calls in flight; ``busy``, requests between head and end;
+    ``waiting``, the delegates whose head has not come yet, and since when.
+    """
 
     def __init__(self, plan: Plan, resources: Resources, answers: Answers) -> None:
         self.plan = plan
@@ -26,10 +34,28 @@ class Switchboard(HTTPServerConnectionDelegate):
         self.answers = answers
         self.calls: dict[asyncio.Task[None], str] = {}
         self.busy = 0
+        self.waiting: dict[RelayDelegate, float] = {}
+        self._look: asyncio.TimerHandle | None = resources.loop.call_later(LOOK_EVERY, self._close_idle)
 
     def __repr__(self) -> str:
         return f"<Switchboard generation {self.plan.generation} busy {self.busy}>"
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         connection: Any = request_conn
-        return RelayDelegate(self, connection)
+        delegate = RelayDelegate(self, connection)
+        self.waiting[delegate] = self.resources.loop.time()
+        return delegate
+
+    def _close_idle(self) -> None:
+        """Closes connections that send nothing. One look now and then: Tornado's own time-out costs a timer per request."""
+        now = self.resources.loop.time()
+        for delegate, since in list(self.waiting.items()):
+            if delegate.connection.stream.closed() or now - since > HEAD_WAIT:
+                del self.waiting[delegate]
+                delegate.connection.close()
+        self._look = self.resources.loop.call_later(LOOK_EVERY, self._close_idle)
+
+    def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None

@@ -1,0 +1,122 @@
+"""Who may call, from the head alone."""
+
+from __future__ import annotations
+
+import pytest
+from plan_specs import config
+
+from monorelay.config.settings import ClientSpec
+from monorelay.errors import RelayError
+from monorelay.plan.compile import compile_plan
+from monorelay.plan.plan import Admission
+from monorelay.plan.templates import token_digest
+from monorelay.web.admission import admit, is_loopback, refuse_foreign_host
+from monorelay.web.cors import allowed_origin
+
+
+def admission(access_key: str | None = "sk-relay", *clients: str) -> Admission:
+    specs = tuple(ClientSpec(name, token_digest(f"tok-{name}").hex()) for name in clients)
+    return compile_plan(config(access_key=access_key, clients=specs), 1).admission
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"authorization": "Bearer sk-relay"},
+        {"authorization": "bearer   sk-relay "},
+        {"x-api-key": "sk-relay"},
+        {"x-access-key": "sk-relay"},
+        {"authorization": "Bearer wrong", "x-api-key": "sk-relay"},
+        {"x-api-key": "wrong", "x-access-key": "sk-relay"},
+        {"authorization": "Basic abc, Bearer sk-relay"},
+        {"x-api-key": "wrong, sk-relay"},
+    ],
+)
+def test_one_valid_credential_of_several_suffices(fields: dict[str, str]) -> None:
+    """In any of the three fields, whatever the others hold."""
+    assert admit(admission(), fields) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": "sk-relay"},
+        {"authorization": "Basic sk-relay"},
+        {"x-api-key": ""},
+        {"x-api-key": "sk-relay2"},
+        {"x-api-key": "sk-rela"},
+        {"cookie": "sk-relay"},
+    ],
+)
+def test_anything_else_is_401(fields: dict[str, str]) -> None:
+    """An empty token matches nothing; the sentence says how to send one, and never repeats what came."""
+    with pytest.raises(RelayError) as caught:
+        admit(admission(), fields)
+    assert (caught.value.status, caught.value.body.type, caught.value.curable) == (401, "auth_error", False)
+    assert "sk-rela" not in caught.value.body.message
+
+
+def test_a_named_client_is_known_by_its_token() -> None:
+    client = admit(admission(None, "ci", "chat"), {"x-api-key": "tok-chat"})
+    assert client is not None and client.name == "chat"
+
+
+def test_with_clients_only_an_empty_access_key_matches_nothing() -> None:
+    with pytest.raises(RelayError):
+        admit(admission("", "ci"), {"x-api-key": ""})
+
+
+def test_an_open_relay_asks_for_nothing_and_ignores_what_is_sent() -> None:
+    assert admit(admission(None), {"authorization": "Bearer whatever"}) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("relay.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("evil.example", False),
+        ("", False),
+    ],
+)
+def test_a_loopback_name_is_a_name_or_address_of_this_machine(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(("field", "allowed"), [("127.0.0.1:8787", True), ("[::1]:8787", True), ("[::1]", True), ("evil.example:8787", False)])
+def test_an_open_relay_answers_to_loopback_names_only(field: str, allowed: bool) -> None:
+    """So that no web page reaches it by DNS rebinding; a relay with a key does not care."""
+    refuse_foreign_host(admission("key"), {"host": field})
+    if allowed:
+        refuse_foreign_host(admission(None), {"host": field})
+    else:
+        with pytest.raises(RelayError) as caught:
+            refuse_foreign_host(admission(None), {"host": field})
+        assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "allowed"),
+    [
+        ((), "https://a.example", None),
+        (("*",), "https://a.example", "*"),
+        (("https://a.example",), "https://A.example", "https://A.example"),
+        (("https://a.example",), "https://a.example.evil", None),
+        (("https://a.example",), "", None),
+        (("https://a.example",), "null", None),
+    ],
+)
+def test_only_a_configured_origin_is_allowed(origins: tuple[str, ...], origin: str, allowed: str | None) -> None:
+    assert allowed_origin(origins, {"origin": origin} if origin else {}) == allowed
