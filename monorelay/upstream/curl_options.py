@@ -1,0 +1,108 @@
+"""What the engine asks of libcurl: options set once on every handle, and the request lines in the form that libcurl wants.
+
+Everything here follows from one promise: what the request says is what goes out, and nothing else. So there are no redirects, no
+decompression, no path clean-up, no netrc, no default header lines, and no protocol but HTTP.
+
+Proxies: libcurl reads ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` from the environment, as everywhere;
+loopback upstreams are never sent through one. Certificates: ``SSL_CERT_FILE`` names the trusted ones, else libcurl's build knows
+where they are, else Python does. A handle with its own file and one without cannot share a connection, so the answer is found
+once and set on all.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+
+import pycurl
+
+SUPPRESS_CONNECT_HEADERS = 265  # PycURL has no names for these two
+QUICK_EXIT = 322
+
+MAX_IDLE_AGE = 55  # seconds; many servers close at 60, and a request on a connection just closed has to be repeated
+
+LOOPBACK = "localhost,127.0.0.0/8,::1"
+
+# Where libcurl's builds (Debian's, Fedora's, PyPI's) look by themselves.
+BUILT_IN_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+OTHER_CERTIFICATES = ("/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+
+# Lines that libcurl would add by itself. An empty one takes it away; a full one of the request's own is sent nevertheless.
+OWN_LINES = (b"Expect:", b"Accept:", b"User-Agent:", b"Content-Type:")
+
+
+class Unsendable(Exception):
+    """A request that cannot be put on the wire; the text says why, and quotes nothing."""
+
+
+def common_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple[int, object]]:
+    """Set on every handle when it is made, and never changed."""
+    options: list[tuple[int, object]] = [
+        (pycurl.TCP_NODELAY, 1),
+        (pycurl.TCP_KEEPALIVE, 1),
+        (pycurl.PATH_AS_IS, 1),
+        (pycurl.FOLLOWLOCATION, 0),
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),  # by ALPN for https; http stays at 1.1
+        (SUPPRESS_CONNECT_HEADERS, 1),  # else a proxy's answer to CONNECT would be taken for the upstream's
+    ]
+    return options + fetch_options(ca_file, environ)
+
+
+def fetch_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple[int, object]]:
+    """Those of them that Tornado's own ``fetch`` needs too, as it shares the connections."""
+    return [
+        (pycurl.NOSIGNAL, 1),
+        (pycurl.MAXAGE_CONN, MAX_IDLE_AGE),
+        (pycurl.NOPROXY, direct_hosts(environ)),
+        (QUICK_EXIT, 1),  # a handle removed while its host name is looked up must not wait for the look-up's thread
+        *certificate_options(ca_file, environ),
+    ]
+
+
+def certificate_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple[int, object]]:
+    """The file of trusted certificates, where libcurl is not to look for itself."""
+    path = ca_file or environ.get("SSL_CERT_FILE") or None
+    if path is None and not any(map(os.path.exists, BUILT_IN_CERTIFICATES)):
+        others = (ssl.get_default_verify_paths().cafile, *OTHER_CERTIFICATES)
+        path = next((other for other in others if other and os.path.exists(other)), None)
+    # The directory of the build is taken away too: it would be trusted beside the file.
+    return [] if path is None else [(pycurl.CAINFO, path), (pycurl.CAPATH, None)]
+
+
+def direct_hosts(environ: Mapping[str, str]) -> str:
+    """Hosts that no proxy is used for. The option hides the environment's list, so that one is repeated."""
+    listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if listed.strip() == "*":
+        return "*"
+    return f"{LOOPBACK},{listed}" if listed else LOOPBACK
+
+
+def header_lines(headers: Iterable[str]) -> list[bytes]:
+    """The request's lines as libcurl takes them. Raises Unsendable.
+
+    >>> header_lines(("Accept: */*", "X-Empty:"))[-2:]
+    [b'Accept: */*', b'X-Empty;']
+    """
+    lines = list(OWN_LINES)
+    for header in headers:
+        try:
+            line = header.encode("latin-1")
+        except UnicodeEncodeError:
+            raise Unsendable("A request header holds a character that headers cannot carry (outside Latin-1).") from None
+        if b"\n" in line or b"\r" in line or b"\0" in line:
+            raise Unsendable("A request header holds a line break.")
+        name, _, value = line.partition(b":")
+        lines.append(line if value.strip() else name + b";")  # libcurl's spelling of a field without a value
+    return lines
+
+
+def url_bytes(url: str) -> bytes:
+    """The URL as libcurl takes it; characters outside ASCII go out as UTF-8. Raises Unsendable."""
+    if not url.startswith(("http://", "https://")):
+        raise Unsendable("The URL is neither http:// nor https://.")
+    encoded = url.encode("utf-8", "surrogatepass")
+    if any(byte <= 32 or byte == 127 for byte in encoded):
+        raise Unsendable("The URL holds a blank or a control character.")
+    return encoded
