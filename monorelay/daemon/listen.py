@@ -43,18 +43,6 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """``127.0.0.1:8787``, ``[::1]:8787``, ``:8787`` (every IPv4 address) or ``localhost:0`` (any free port). Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"'{text}' is not HOST:PORT")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"'{text}': an IPv6 address is written in brackets, [{host}]:{port}")
-    return host or "0.0.0.0", int(port)
-
-
 def bind(host: str, port: int) -> Listening:
     """Listen on every address of the host, all on one port. Raises ListenError."""
     sockets: list[socket.socket] = []

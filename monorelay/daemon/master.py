@@ -13,6 +13,7 @@ inherit from it is closed in ``_work_here``.
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import signal
 from collections.abc import Callable
@@ -53,7 +54,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What does not change while the master lives. ``overridden``: startup settings that the command line decided."""
+    """What does not change while the master lives.
+
+    ``overridden``: startup settings that the command line decided. ``lifeline``: a descriptor that is read only to notice its end,
+    which is a reason to stop: whatever holds the other end is gone.
+    """
 
     load: Load
     listening: Listening
@@ -64,6 +69,7 @@ class Setup:
     work: Callable[[Assignment], int]
     announce: Callable[[str], None]
     overridden: frozenset[str] = frozenset()
+    lifeline: int | None = None
     ack_limit: float = ACK_LIMIT
 
 
@@ -122,6 +128,8 @@ class Master:
     def _wait(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._signals, selectors.EVENT_READ)
+            if self._setup.lifeline is not None and self._kill_at is None:
+                selector.register(self._setup.lifeline, selectors.EVENT_READ, self._setup.lifeline)
             for worker in self._crew:
                 wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.unsent else 0)
                 selector.register(worker.channel, wanted, worker)
@@ -131,6 +139,8 @@ class Master:
                         ready.data.channel.flush()
                     if events & selectors.EVENT_READ:
                         self._hear(ready.data)
+                elif ready.data is not None and not os.read(ready.data, 4096):
+                    self._stop("lifeline")
 
     def _patience(self) -> float | None:
         """Seconds until the nearest deadline; None where there is none."""

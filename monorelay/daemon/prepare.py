@@ -38,7 +38,7 @@ def prepare(load: Load, generation: int, hosts: tuple[str, ...] | None = None) -
     candidate = Candidate(config, compile_plan(config, generation))
     exposed = [host for host in (hosts or (config.startup.host,)) if not is_loopback(host)]
     if candidate.plan.admission.open and exposed:
-        place = config.server.origins.of("access_key")
+        place = config.server.origins.of("server", "access_key")
         text = (
             f"there is no access key and no client token, so anybody who reaches {', '.join(exposed)} could use the relay: "
             "set server.access_key or clients, or listen on 127.0.0.1"

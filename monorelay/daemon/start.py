@@ -36,13 +36,18 @@ def serve(assignment: Assignment) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line and the environment say. ``listen`` and ``workers`` win over the configuration."""
+    """What the command line and the environment say. ``listen`` and ``workers`` win over the configuration.
+
+    ``after_ready`` is called once, with the relay's URL. ``lifeline`` is a descriptor: when it ends, the relay stops.
+    """
 
     load: Load
     environ: Mapping[str, str] = field(repr=False)
     listen: tuple[str, int] | None = None
     workers: int | None = None
     work: Callable[[Assignment], int] = serve
+    after_ready: Callable[[str], None] = lambda url: None
+    lifeline: int | None = None
     ack_limit: float = ACK_LIMIT
 
 
@@ -75,6 +80,10 @@ def _bind(candidate: Candidate, options: Options) -> Listening:
 
 
 def _setup(options: Options, candidate: Candidate, listening: Listening, state: StateDir) -> Setup:
+    def announce(sentence: str) -> None:
+        print(f"monorelay {__version__} {sentence}", file=sys.stderr, flush=True)
+        options.after_ready(listening.url)
+
     overridden = {"host", "port"} if options.listen else set()
     if options.workers is not None:
         overridden.add("workers")
@@ -86,8 +95,9 @@ def _setup(options: Options, candidate: Candidate, listening: Listening, state: 
         notifier=Notifier(options.environ),
         clock=SystemClock(),
         work=options.work,
-        announce=lambda sentence: print(f"monorelay {__version__} {sentence}", file=sys.stderr, flush=True),
+        announce=announce,
         overridden=frozenset(overridden),
+        lifeline=options.lifeline,
         ack_limit=options.ack_limit,
     )
 
@@ -98,9 +108,7 @@ def _say_what_is_odd(candidate: Candidate, state: StateDir) -> None:
     if candidate.plan.admission.open:
         logger.warning("open: no access key and no client token is configured, so every program on this machine may use the relay")
     if not any(provider.enabled for provider in candidate.plan.providers.values()):
-        logger.warning(
-            "no provider is enabled: give one a key (`monorelay providers` names the variable that each shipped one reads)"
-        )
+        logger.warning("no provider is enabled: give one a key (`monorelay providers` shows where each looks for its own)")
     if state.temporary:
         logger.warning(
             "state_dir=%s is temporary: what the relay remembers ends with this process; set server.state_dir", state.path

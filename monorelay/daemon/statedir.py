@@ -28,6 +28,13 @@ class StateDir:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
+def existing_state_dir(asked: str | None, environ: Mapping[str, str], usual: Path = USUAL) -> Path | None:
+    """The lasting one, for a look by another command; nothing is made. None where there is none."""
+    named = asked or environ.get("MONORELAY_STATE_DIR")
+    path = Path(named) if named else usual
+    return path if path.is_dir() else None
+
+
 def choose_state_dir(asked: str | None, environ: Mapping[str, str], usual: Path = USUAL) -> StateDir:
     """``server.state_dir``, or $MONORELAY_STATE_DIR, or the usual one where it is writable, or a private temporary one.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from monorelay.clock import Clock
 from monorelay.store.database import Database
@@ -37,6 +39,17 @@ class ListMemory:
     async def all(self) -> dict[tuple[str, str], KeptList]:
         """Every kept list by (provider, base URL); empty when the disk does not answer."""
         return await self._database.read(_read) or {}
+
+
+def glance(path: Path) -> dict[tuple[str, str], KeptList]:
+    """What is kept in the file of another process, for a command that only looks; empty when it cannot be read. It blocks."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
+            return _read(connection)
+    except sqlite3.Error:
+        return {}
 
 
 def _put(provider: str, base_url: str, entries: tuple[Entry, ...], now: float, connection: sqlite3.Connection) -> None:

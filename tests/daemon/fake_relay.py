@@ -23,7 +23,7 @@ from monorelay.config.load import Config
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.routing import RoutingSpec
 from monorelay.config.settings import ServerSpec, StartupSpec
-from monorelay.daemon.listen import parse_address
+from monorelay.config.settings import listen as parse_address
 from monorelay.daemon.master import Assignment
 from monorelay.daemon.start import Options, run
 from monorelay.daemon.worker import work

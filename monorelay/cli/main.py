@@ -1,0 +1,66 @@
+"""The command line: ``monorelay COMMAND``.
+
+Exit codes are the same everywhere: 0 all is well, 78 (EX_CONFIG) the configuration is at fault and its problems are printed, 2 the
+command line itself is, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from monorelay import __version__
+from monorelay.cli import check, demo, explain, providers, routes, run
+from monorelay.config.problems import ConfigError
+from monorelay.daemon.start import BAD_CONFIGURATION
+
+DESCRIPTION = """\
+One OpenAI-compatible and one Anthropic-compatible endpoint in front of every LLM provider.
+
+What is served is data: drop-in files in routes.d/ (where requests come in) and providers.d/ (where they go).
+They are read from three places, the later over the earlier:
+
+    the shipped ones      beside the program, or $MONORELAY_VENDOR_DIR
+    yours                 /etc/monorelay, or --config-dir; config.yml lies there too
+    temporary ones        $RUNTIME_DIRECTORY, when it is set
+"""
+EPILOG = """\
+First steps:
+    monorelay demo                      try everything, without any account
+    monorelay providers                 which providers are shipped, and where each looks for its key
+    monorelay run                       serve those that have one
+    monorelay check && kill -HUP PID    put a change in force, without dropping a request
+"""
+COMMANDS = (run, check, routes, providers, explain, demo)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="monorelay", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"monorelay {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options, os.environ)
+        sys.stdout.flush()
+        return code
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return BAD_CONFIGURATION
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`monorelay routes | head`). What is buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1

@@ -1,0 +1,56 @@
+"""``monorelay providers``: every provider, whether it takes calls and why not, and what it offers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+
+from monorelay.cli.command import Commands, add_config_dir, add_json, compiled, declare
+from monorelay.cli.matrix import provider_value, state_of
+from monorelay.cli.table import columns
+from monorelay.plan.plan import Provider
+
+DESCRIPTION = """
+Print every provider in the order in which they are asked: whether it takes calls (on, off, or no key), its keys by label,
+its base URL, which model names it takes, and the line that says where its keys come from. A key itself is never printed.
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = declare(commands, "providers", "every provider, its state and what it offers", DESCRIPTION, run)
+    add_config_dir(parser)
+    add_json(parser)
+    parser.add_argument("--offers", action="store_true", help="print the capabilities too, each with its address")
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    plan = compiled(options, environ)
+    if options.json:
+        print(json.dumps([provider_value(provider) for provider in plan.providers.values()], indent=2))
+        return 0
+    head = ("PROVIDER", "STATE", "PRIORITY", "KEYS", "BASE URL", "MODELS", "DEFINED IN")
+    print(columns([head, *map(_row, plan.providers.values())]))
+    if options.offers:
+        for provider in plan.providers.values():
+            offers = provider_value(provider)["offers"]
+            print(f"\n{provider.name}\n" + columns([(f"  {word}", url) for word, url in sorted(offers.items())]))
+    return 0
+
+
+def _row(provider: Provider) -> tuple[str, ...]:
+    spec = provider.spec
+    keys = ", ".join(key.label if key.enabled else f"({key.label})" for key in spec.keys)
+    models = " ".join(spec.include) or "any"
+    if spec.exclude:
+        models += " but " + " ".join(spec.exclude)
+    where = spec.origins.of("keys") if provider.dormant else spec.origins.root
+    return (
+        spec.name,
+        state_of(provider),
+        str(spec.priority),
+        keys or ("none" if spec.auth is not None else "not needed"),
+        spec.base_url,
+        models if len(models) <= 40 else f"{models[:39]}…",
+        str(where),
+    )

@@ -1,0 +1,238 @@
+"""The commands that only look: check, routes, providers, explain. Each on the shipped files and an operator's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monorelay import __version__
+from monorelay.cli.main import COMMANDS, main
+
+Write = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes files of the operator layer; nothing of the machine's own environment counts."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "NVIDIA_API_KEY", "DEEPSEEK_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("RUNTIME_DIRECTORY", "MONORELAY_VENDOR_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MONORELAY_STATE_DIR", str(tmp_path / "state"))
+    directory = tmp_path / "etc"
+
+    def write(**files: str) -> Path:
+        for name, text in files.items():
+            path = directory / (name.replace("__", ".d/") + ".yml")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        directory.mkdir(exist_ok=True)
+        return directory
+
+    return write
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def run(*arguments: str | Path) -> Said:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+LOCAL = """\
+provider: local
+extends: openai-compatible
+base_url: http://127.0.0.1:9/v1
+keys:
+  - {label: main, secret: "${LOCAL_KEY:-sk-secret-local}"}
+  - {label: spare, secret: "${SPARE_KEY:-sk-secret-spare}", enabled: false}
+models: {include: [llama3, "qwen-*"]}
+"""
+CONFIG = """\
+server: {access_key: "${ACCESS_KEY:-sk-secret-access}"}
+model_routing:
+  aliases: {best: llama3@local}
+"""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version names the program and its version, and needs no configuration."""
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"monorelay {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [module.__name__.rpartition(".")[2] for module in COMMANDS])
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command has a help text that says more than its arguments, in lines that fit."""
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: monorelay {command}")
+    assert len(text.splitlines()) > 8
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"], ["run", "--listen", "here"], ["run", "--workers", "0"], ["explain"]])
+def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be understood ends with 2 and says why."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "monorelay" in capsys.readouterr().err
+
+
+def test_check_good(operator: Write, say: Callable[..., Said]) -> None:
+    """Files that would be served: exit 0, and what they add up to."""
+    said = say("check", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
+    assert said.code == 0
+    assert said.out.startswith("ok: 1 provider, ")
+
+
+def test_check_tells_every_problem(operator: Write, say: Callable[..., Said]) -> None:
+    """All problems of all files at once, each with its place, and exit 78."""
+    directory = operator(config="server:\n  prot: 1\n", providers__50_local=LOCAL.replace("models:", "modles:"))
+    said = say("check", "--config-dir", directory)
+    assert said.code == 78
+    lines = said.err.splitlines()
+    assert any(line.startswith(f"{directory}/config.yml:2:3: server.prot: ") for line in lines)
+    assert any(line.startswith(f"{directory}/providers.d/50_local.yml:7:1: modles: ") for line in lines)
+    assert said.out == "refused: 2 problems\n"
+
+
+def test_check_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+    """The same as JSON: ok, problems and warnings, each with file, line, column, path and message."""
+    said = say("check", "--json", "--config-dir", operator(config="server:\n  prot: 1\n"))
+    assert said.code == 78
+    (problem,) = said.value["problems"]
+    assert said.value["ok"] is False and problem["line"] == 2 and problem["column"] == 3 and problem["path"] == "server.prot"
+    mended = say("check", "--json", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
+    assert mended.code == 0 and mended.value["ok"] is True and mended.value["problems"] == []
+
+
+def test_check_refuses_what_a_start_would_refuse(operator: Write, say: Callable[..., Said]) -> None:
+    """A relay that would be open to others is a problem of its configuration."""
+    said = say("check", "--config-dir", operator(config="server: {host: 0.0.0.0}\n"))
+    assert said.code == 78 and "there is no access key" in said.err
+
+
+def test_missing_directory(say: Callable[..., Said], tmp_path: Path) -> None:
+    """A directory that was named has to be there, for every command."""
+    for command in (["check"], ["routes"], ["providers"], ["explain", "x"], ["run"]):
+        said = say(*command, "--config-dir", tmp_path / "missing")
+        assert said.code == 78 and "missing" in said.err + said.out
+
+
+def test_routes(operator: Write, say: Callable[..., Said]) -> None:
+    """A line per route: who serves it, who would, and where it is defined."""
+    said = say("routes", "--config-dir", operator(providers__50_local=LOCAL))
+    (chat,) = [line for line in said.out.splitlines() if "/v1/chat/completions" in line]
+    assert chat.startswith("POST") and "openai.chat" in chat and "routes.d/10-chat.yml:" in chat
+    assert ", local," in chat or " local," in chat
+    assert "(openai)" in chat
+    (health,) = [line for line in said.out.splitlines() if " /health " in line]
+    assert "(answer: health)" in health and "the relay" in health
+
+
+def test_routes_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+    """The same as JSON, with the address that each provider is asked at."""
+    value = say("routes", "--json", "--config-dir", operator(providers__50_local=LOCAL)).value
+    (content,) = [route for route in value if route["path"] == "/v1/files/{file_id}/content"]
+    (local,) = [lane for lane in content["providers"] if lane["provider"] == "local"]
+    assert local == {
+        "provider": "local",
+        "state": "on",
+        "native": True,
+        "offer": "openai.files",
+        "url": "http://127.0.0.1:9/v1/files/{file_id}/content",
+    }
+
+
+def test_providers(operator: Write, say: Callable[..., Said]) -> None:
+    """A line per provider: its state, its keys by label, never by value."""
+    said = say("providers", "--offers", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
+    rows = {line.split()[0]: line for line in said.out.partition("\n\n")[0].splitlines()}
+    assert " on " in rows["local"] and "main, (spare)" in rows["local"] and "llama3 qwen-*" in rows["local"]
+    assert " no key " in rows["openai"] and "providers.d/openai.yml:" in rows["openai"]
+    assert "http://127.0.0.1:9/v1/chat/completions" in said.out
+    assert "sk-secret" not in said.out
+
+
+def test_providers_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+    """The same as JSON; keys by label and fingerprint."""
+    said = say("providers", "--json", "--config-dir", operator(providers__50_local=LOCAL))
+    (local,) = [provider for provider in said.value if provider["provider"] == "local"]
+    assert local["state"] == "on" and [key["label"] for key in local["keys"]] == ["main", "spare"]
+    assert local["offers"]["openai.files"] == "http://127.0.0.1:9/v1/files"
+    assert "sk-secret" not in said.out
+
+
+def test_explain(operator: Write, say: Callable[..., Said]) -> None:
+    """Every step with the rule and the line that decided, then where the request would go."""
+    directory = operator(config=CONFIG, providers__50_local=LOCAL)
+    said = say("explain", "best", "--route", "chat", "--config-dir", directory)
+    assert said.code == 0
+    head, *steps, target = said.out.splitlines()
+    assert head == "best on chat"
+    assert "alias" in steps[0] and f"{directory}/config.yml:3" in steps[0]
+    assert target == "  → 'llama3' at local: POST http://127.0.0.1:9/v1/chat/completions"
+
+
+def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., Said]) -> None:
+    """Without --route all are told, those with one answer together; a path names a route as well."""
+    directory = operator(config=CONFIG, providers__50_local=LOCAL)
+    said = say("explain", "qwen-3", "--config-dir", directory)
+    assert said.out.startswith("qwen-3 on chat, completions, responses, ")
+    assert "qwen-3 on messages, messages_beta" in said.out and "refused: 404 model_not_found" in said.out
+    by_path = say("explain", "qwen-3", "--route", "/v1/embeddings", "--config-dir", directory)
+    assert by_path.out.startswith("qwen-3 on embeddings\n")
+
+
+def test_explain_refusal(operator: Write, say: Callable[..., Said]) -> None:
+    """What nobody serves is told as the client would be told, with exit 1."""
+    directory = operator(config=CONFIG, providers__50_local=LOCAL)
+    said = say("explain", "llama4", "--route", "chat", "--json", "--config-dir", directory)
+    assert said.code == 1
+    (finding,) = said.value
+    assert finding["refusal"]["type"] == "model_not_found" and "llama3" in finding["refusal"]["message"]
+
+
+def test_explain_unknown_route(operator: Write, say: Callable[..., Said]) -> None:
+    """A route that does not exist, or reads no model, is refused with those that do."""
+    said = say("explain", "x", "--route", "files", "--config-dir", operator(providers__50_local=LOCAL))
+    assert said.code == 2 and "chat" in said.err
+
+
+def test_output_that_nobody_reads(operator: Write) -> None:
+    """`monorelay routes | head` ends quietly."""
+    import os
+    import subprocess
+    import sys
+
+    directory = operator(providers__50_local=LOCAL)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "monorelay", "routes", "--json", "--config-dir", str(directory)]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2], timeout=30)
+    os.close(writing)
+    assert ended.stderr == b""
