@@ -69,12 +69,10 @@ class _Refusals:
     # Mutable: ``problems`` grows until somebody raises them.
     def __init__(self, file: str) -> None:
         self.file = file
-        self.problems: list[Problem] = []
+        self.problems: dict[Problem, None] = {}  # an alias leads to the same line again
 
     def note(self, mark: Mark, message: str, path: Path = ()) -> None:
-        problem = Problem(self.file, *mark, dotted(path), message)
-        if problem not in self.problems:  # an alias leads to the same line again
-            self.problems.append(problem)
+        self.problems[Problem(self.file, *mark, dotted(path), message)] = None
 
     def at(self, mark: Mark, message: str, path: Path = ()) -> NoReturn:
         self.note(mark, message, path)

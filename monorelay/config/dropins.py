@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from monorelay.config.files import Checked, Kind, Reader
+from monorelay.config.files import Checked, Kind, Reader, shown
 from monorelay.config.problems import Problem, did_you_mean
 from monorelay.config.provider import Layer
 from monorelay.config.reading import Place, Sheet, merge
@@ -28,7 +28,7 @@ def drop_ins(directory: Path, problems: list[Problem]) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(Problem(str(directory), 0, 0, "", f"cannot be read: {error.strerror}"))
+        problems.append(Problem(shown(directory), 0, 0, "", f"cannot be read: {error.strerror}"))
         return []
     return [directory / name for name in names if name.endswith((".yml", ".yaml")) and not name.startswith(".")]
 
@@ -58,15 +58,19 @@ def find(
     return found
 
 
-def topmost(found: Mapping[Layer, list[Found]], problems: list[Problem]) -> list[Found]:
-    """The files that count, in order of name over all layers. An empty file that masks nothing is warned about."""
+def topmost(found: Mapping[Layer, list[Found]], problems: list[Problem], inline: Iterable[str] = ()) -> list[Found]:
+    """The files that count, in order of name over all layers.
+
+    An empty file that masks nothing is warned about; ``inline`` are the file names that config.yml's own entries count as.
+    """
     top: dict[str, Found] = {}
+    other = frozenset(inline)
     for layer in LAYERS:
         for one in found[layer]:
-            if one.checked.is_empty and one.path.name not in top:
+            if one.checked.is_empty and one.path.name not in other.union(top):
                 problems.append(
                     Problem(
-                        str(one.path), 0, 0, "", "is empty, and masks nothing: no lower layer has a file of this name", "warning"
+                        shown(one.path), 0, 0, "", "is empty, and masks nothing: no lower layer has a file of this name", "warning"
                     )
                 )
             top[one.path.name] = one
@@ -94,7 +98,11 @@ class Definition:
         return self.sheet.places.get(("provider",)) or self.sheet.root
 
     def found(self, name: str) -> Definition | None:
-        return next((one for one in self.below if one.name == name), None)
+        return named(self.below, name)
+
+
+def named(definitions: Iterable[Definition], name: str) -> Definition | None:
+    return next((one for one in definitions if one.name == name), None)
 
 
 def stand(below: Iterable[Definition], defined: Iterable[Definition], file_names: Iterable[str]) -> tuple[Definition, ...]:

@@ -109,7 +109,7 @@ class Reader:
             what = "is a link to nothing (a link to /dev/null masks)"
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
-        return Checked(problems=(Problem(str(path), 0, 0, "", what),), names=(path.stem,))
+        return Checked(problems=(Problem(shown(path), 0, 0, "", what),), names=(path.stem,))
 
     def _read_regular(self, path: Path, kind: Kind) -> Checked:
         with path.open("rb") as file:
@@ -119,7 +119,7 @@ class Reader:
             if known is not None:
                 return known
             content = file.read(MAX_BYTES + 1)
-        checked = self._check(content, str(path), kind)
+        checked = self._check(content, shown(path), kind)
         if self._cache is not None:
             self._cache.put(path, stamp, checked)
         return checked
@@ -139,6 +139,11 @@ class Reader:
         if schema not in self._checkers:
             self._checkers[schema] = checker_of(_SCHEMAS[schema])
         return self._checkers[schema]
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be printed, whatever bytes a file name is made of."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _decode(content: bytes, file: str) -> str:

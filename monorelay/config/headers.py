@@ -145,11 +145,12 @@ def fold_case(headers: Any, places: dict[Path, Place], at: Path) -> None:
         for step, rules in program.items() if isinstance(program, dict) else ():
             if not isinstance(rules, dict):
                 continue
-            for name in [name for name in rules if name != name.lower()]:
-                for path in [path for path in places if path[: len(at) + 3] == (*at, direction, step, name)]:
-                    places[(*path[: len(at) + 2], name.lower(), *path[len(at) + 3 :])] = places.pop(path)
+            here = (*at, direction, step)
             for name in list(rules):  # all of them, so that their order stays
-                rules[name.lower()] = rules.pop(name)
+                value = rules[name.lower()] = rules.pop(name)
+                for rest in ((), *((index,) for index in range(len(value) if isinstance(value, list) else 0))):
+                    if (*here, name, *rest) in places:
+                        places[(*here, name.lower(), *rest)] = places.pop((*here, name, *rest))
 
 
 def read_headers(node: Node) -> HeaderPair:

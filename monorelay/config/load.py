@@ -12,7 +12,7 @@ import monorelay
 from monorelay.config import crossrefs
 from monorelay.config.crossrefs import Directory
 from monorelay.config.digest import digest_of
-from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, drop_ins, find, stand, topmost
+from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, drop_ins, find, named, stand, topmost
 from monorelay.config.fields import Origin, Origins
 from monorelay.config.fields import Path as ValuePath
 from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
@@ -22,6 +22,7 @@ from monorelay.config.reading import Place, Reading, Sheet, merge
 from monorelay.config.references import References
 from monorelay.config.route import RouteSpec, read_route, routes_of
 from monorelay.config.routing import RoutingSpec, read_routing
+from monorelay.config.scalars import flag
 from monorelay.config.scalars import name as a_name
 from monorelay.config.schema import FAULTY
 from monorelay.config.settings import ClientSpec, ServerSpec, StartupSpec, read_clients, read_server, read_startup
@@ -83,8 +84,8 @@ def _vendor(environ: Mapping[str, str]) -> Path:
 
 
 def _named(directory: Path, by: str) -> Path:
-    if not directory.is_dir():
-        what = "is not a directory" if directory.exists() else "does not exist"
+    if not os.path.isdir(directory):
+        what = "is not a directory" if os.path.exists(directory) else "does not exist"
         raise ConfigError((Problem(str(directory), 0, 0, "", f"{what} ({by} names it)"),))
     return _absolute(directory)
 
@@ -164,7 +165,7 @@ class _Loading:
         whole = Sheet({}, {(): Place(Origin(root), ())})
         if directory is None:
             return whole
-        if (directory / "config.yaml").exists():
+        if os.path.exists(directory / "config.yaml"):
             self.problems.append(
                 Problem(str(directory / "config.yaml"), 0, 0, "", "is not read: its name must be config.yml", "warning")
             )
@@ -192,7 +193,9 @@ class _Loading:
 
     def providers(self, settings: Sheet) -> tuple[tuple[ProviderSpec, ...], Directory]:
         found = find(PROVIDER, "providers.d", self.places.by_layer(), self.reader, self.problems)
-        topmost(found, self.problems)  # for its warnings; here the layers below a file still count
+        inline = settings.value.get("providers")
+        # Only for its warnings: here the files below a file still count.
+        topmost(found, self.problems, [f"{name}.yml" for name in inline] if isinstance(inline, dict) else ())
         visible: tuple[Definition, ...] = ()
         for layer in LAYERS:
             defined = [one for file in found[layer] if (one := self._from_file(file, visible)) is not None]
@@ -234,17 +237,20 @@ class _Loading:
         if name is None:
             return None
         extends = top["extends"].read(a_name, None)
-        is_template = top["template"].value is True
+        lower = named(below, name) if extends == name else None  # what extends a template of its own name is one, too
+        is_template = top["template"].read(flag, lower is not None and lower.is_template)
         return Definition(name, file.layer, file.path.name, sheet, extends, is_template, False, below)
 
     def _from_settings(self, settings: Sheet, below: tuple[Definition, ...]) -> Iterator[Definition]:
         """The entries of ``providers`` in config.yml. They extend what lies below them without having to say so."""
         for key, sheet in settings.part(("providers",)).items():
             name = str(key)
+            lower = named(below, name)
             extends = Reading(sheet, self.references, self.problems).top["extends"].read(a_name, None)
-            if extends is None and sheet.value.get("extends") is None and any(one.name == name for one in below):
+            if lower is not None and sheet.value.get("extends") is None:
                 extends = name
-            yield Definition(name, "operator", f"{name}.yml", sheet, extends, False, True, below)
+            is_template = lower is not None and lower.is_template and extends == name
+            yield Definition(name, "operator", f"{name}.yml", sheet, extends, is_template, True, below)
 
     def _unique(self, visible: tuple[Definition, ...]) -> Iterator[Definition]:
         first: dict[str, Definition] = {}

@@ -107,7 +107,7 @@ PROVIDER: Schema = {
     "extends": field(
         "string", "A template, or this same provider in a lower layer: what is not said here is taken from it.", reads=name
     ),
-    "template": field("boolean", "`true`: only for others to extend, never a provider itself.", default="false"),
+    "template": field("boolean", "`true`: only for others to extend, never a provider itself.", reads=flag, default="false"),
     "enabled": field(
         ["boolean", "string"],
         "`auto` = as soon as it has a usable key, or needs none.",
@@ -215,6 +215,8 @@ def read_provider(
     )
     if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
         top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")
+    if not top["offers"].value:
+        top["offers"].wrong("offers nothing, so that no route can use it: extend a template, or write `offers`", "warning")
     return (spec if url is not None else None), reading.problems
 
 

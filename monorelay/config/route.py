@@ -117,7 +117,13 @@ ROUTE: Schema = {
     "path": field(
         "string", "Where clients call it: `{name}` is one segment, `{name...}` the rest.", reads=route_path, default="required"
     ),
-    "methods": field("list", "Of " + ", ".join(METHODS) + ".", default="required", texts=field("string", reads=method)),
+    "methods": field(
+        "list",
+        shown="list of methods",
+        meaning="Of " + ", ".join(METHODS) + ".",
+        default="required",
+        texts=field("string", reads=method),
+    ),
     "needs": field("string", "The capability that a provider must offer.", reads=capability, default="one of these three"),
     "answer": field(
         "string",
