@@ -19,7 +19,7 @@ _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
 def family_of(word: str | None, has_anthropic_version: bool) -> Family:
-    """Whose envelope a client reads. ``word`` is what its route needs or answers; one that names no dialect leaves it to the header."""
+    """Whose envelope a client reads. ``word`` is what its route needs or answers; where it names no dialect, the header decides."""
     if word is not None and word.startswith("openai."):
         return "openai"
     return "anthropic" if has_anthropic_version or (word or "").startswith(("anthropic.", "anthropic_")) else "openai"

@@ -19,6 +19,8 @@ ERROR_STATUS = {
     "unsupported_value": 400,
     "content_filter": 400,
     "content_policy_violation": 400,
+    "moderation_blocked": 400,
+    "image_generation_user_error": 400,
     "authentication_error": 401,
     "invalid_api_key": 401,
     "invalid_authentication": 401,
