@@ -3,9 +3,9 @@
 Heads and chunk frames are written as finished bytes: building Tornado's header objects and one Future more per chunk costs
 more than the relaying itself. Everything else about the connection (reading, keep-alive, pipelining, closing) stays Tornado's.
 
-While nothing waits in Tornado's buffer, bytes go straight to the socket, which almost always takes them all: that is half the cost of
-``IOStream.write`` and its Future. What the socket does not take goes through the stream, and the last bytes of an answer then through
-``connection.write``, because ``finish`` waits for what went that way before it closes.
+While nothing waits in Tornado's buffer, bytes go straight to the socket, which almost always takes them all: that is half the
+cost of ``IOStream.write`` and its Future. What the socket does not take goes through the stream, and the last bytes of an
+answer then through ``connection.write``, because ``finish`` waits for what went that way before it closes.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from monorelay.relay.resources import Resources
 from monorelay.web.answers import Answers
 from monorelay.web.delegate import RelayDelegate
 
-
 HEAD_WAIT = 650.0  # seconds a connection may take to send a head; longer than common reverse proxies keep idle connections
 LOOK_EVERY = 30.0
 
