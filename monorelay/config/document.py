@@ -69,10 +69,10 @@ class _Refusals:
     # Mutable: ``problems`` grows until somebody raises them.
     def __init__(self, file: str) -> None:
         self.file = file
-        self.problems: dict[Problem, None] = {}  # an alias leads to the same line again
+        self.problems: dict[tuple[Mark, str], Problem] = {}  # by place, for an alias leads to the same one again
 
     def note(self, mark: Mark, message: str, path: Path = ()) -> None:
-        self.problems[Problem(self.file, *mark, dotted(path), message)] = None
+        self.problems.setdefault((mark, message), Problem(self.file, *mark, dotted(path), message))
 
     def at(self, mark: Mark, message: str, path: Path = ()) -> NoReturn:
         self.note(mark, message, path)
@@ -81,7 +81,7 @@ class _Refusals:
 
     def all(self) -> None:
         if self.problems:
-            raise ConfigError(tuple(sorted(self.problems)))
+            raise ConfigError(tuple(sorted(self.problems.values())))
 
 
 # ---------------------------------------------------------------------------------------------------- text → nodes

@@ -209,7 +209,8 @@ class _Loading:
         inheritance = Inheritance(visible, unreadable, self.problems)
         specs = []
         for definition in visible:
-            sheet = inheritance.whole(definition)
+            lost = definition.is_inline and definition.extends is None and definition.name in unreadable
+            sheet = inheritance.whole(definition) if not lost else None
             if sheet is None:  # already said; what it would have inherited is not missing
                 sheet = Sheet({"base_url": FAULTY, "offers": FAULTY, **definition.sheet.value}, definition.sheet.places)
             if definition.is_template:
