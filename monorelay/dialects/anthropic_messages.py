@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-MESSAGE_START = "message_start"
 BLOCK_START = "content_block_start"
 BLOCK_DELTA = "content_block_delta"
 MESSAGE_STOP = "message_stop"

@@ -1,7 +1,7 @@
 """A capability paired with itself: bytes go through as they came, and a watcher looks at them in passing.
 
-``NativeTransducer`` is the hot path of every native stream: a chunk costs a few substring searches once content has begun.
-``BlindTransducer`` is for streams that cannot be watched, because they are compressed or are no events at all.
+``NativeTransducer`` is the hot path of every native stream: a chunk costs a few substring searches once content has begun. A stream
+that cannot be read, because it is compressed, has no transducer: nothing could be seen in it, or written between its bytes.
 """
 
 from __future__ import annotations
@@ -145,8 +145,7 @@ class NativeTransducer:
 
     def close(self) -> bytes:
         """b"", or Truncated. A last event that lacks only its blank line counts: servers forget it, and nothing is missing."""
-        if not self.finished:
-            self._look_at(_whole_events(self._runs.rest))
+        self._look_at(_whole_events(self._runs.rest))
         if not self.finished and self._watcher.terminal:
             raise Truncated(f"the stream ended without {self._watcher.terminal}")
         self.finished = True
@@ -187,37 +186,6 @@ class NativeTransducer:
     def _next_sequence_number(self) -> int | None:
         numbers = _SEQUENCE.findall(self._latest)
         return int(numbers[-1]) + 1 if numbers else None
-
-
-class BlindTransducer:
-    """A stream that is passed on unseen: open at once, whole when its transport says so. Mutable: ``finished``.
-
-    Nothing can be written between its bytes, so a broken one is ended by closing the connection.
-    """
-
-    __slots__ = ("finished",)
-
-    opened = True
-    at_boundary = False
-    error: StreamError | None = None
-    usage: Usage | None = None
-    object_ids: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        self.finished = False
-
-    def feed(self, chunk: bytes) -> bytes:
-        return chunk
-
-    def close(self) -> bytes:
-        self.finished = True
-        return b""
-
-    def fail(self, error: ErrorBody) -> bytes:
-        return b""
-
-    def keepalive(self) -> bytes:
-        return b""
 
 
 def _tells_usage(run: bytes) -> bool:

@@ -23,6 +23,7 @@ from monorelay.dialects.sse import Event
 from monorelay.dialects.stream_errors import find_error, read_error
 
 _PARSED = 256 * 1024  # an event beyond it is judged by its name alone; those that decide something early are far smaller
+_LONG = 8 * 1024  # beyond it an event that cannot be parsed is one that was too long to be kept whole, and so holds content
 _TYPE = re.compile(rb'\{\s*"type"\s*:\s*"([^"\\]{1,100})"')
 
 
@@ -66,6 +67,10 @@ def _fields(event: Event) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
+def _is_cut_content(event: Event, fields: Mapping[str, Any]) -> bool:
+    return not fields and len(event.data) > _LONG
+
+
 def _kind(event: Event, fields: Mapping[str, Any]) -> str:
     kind = fields.get("type")
     if isinstance(kind, str):
@@ -80,6 +85,7 @@ def _kind(event: Event, fields: Mapping[str, Any]) -> str:
 # chat/completions, completions
 
 _FINISH_REASON = b'"finish_reason"'
+_FINISHED_IN_BYTES = re.compile(rb'"finish_reason"\s*:\s*"[^"]')  # a key for certain: inside a string its quotes would be escaped
 
 
 def _read_chat(event: Event) -> Sighting:
@@ -89,6 +95,8 @@ def _read_chat(event: Event) -> Sighting:
     error = find_error(event, fields)
     if error is not None:
         return Sighting(error=error)
+    if _is_cut_content(event, fields):
+        return Sighting(content=True, finished=_FINISHED_IN_BYTES.search(event.data) is not None)
     content = finished = False
     choices = fields.get("choices")
     for choice in choices if isinstance(choices, list) else ():
@@ -131,7 +139,7 @@ def _read_responses(event: Event) -> Sighting:
         return Sighting(error=error)
     if kind in openai_responses.ANNOUNCING:
         return Sighting(announced=_announced(response) or {"id": first_id(event.data)})
-    return Sighting(content=_is_response_content(kind, fields))
+    return Sighting(content=_is_cut_content(event, fields) or _is_response_content(kind, fields))
 
 
 def _announced(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,6 +179,8 @@ def _read_messages(event: Event) -> Sighting:
     kind = _kind(event, fields)
     if kind == anthropic_messages.MESSAGE_STOP:
         return _FINISHED
+    if _is_cut_content(event, fields):
+        return _CONTENT
     if kind == anthropic_messages.BLOCK_START:
         block = fields.get("content_block")
         return Sighting(content=isinstance(block, dict) and _is_filled(block))

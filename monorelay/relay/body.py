@@ -121,6 +121,8 @@ def _walk(raw: bytes, text: str) -> JsonBody:
             if text[at] != ":":
                 raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
         at += 1
+        if text[at] == " ":  # one space is what many writers put after a colon or a comma
+            at += 1
         if text[at] in _BLANK:
             at = _skip(text, at)
         value, end = scan(text, at)
@@ -130,6 +132,8 @@ def _walk(raw: bytes, text: str) -> JsonBody:
         more = text[at] == ","
         if more:
             at += 1
+            if text[at] == " ":
+                at += 1
             if text[at] in _BLANK:
                 at = _skip(text, at)
         elif text[at] != "}":
@@ -145,8 +149,6 @@ def _check_end(text: str, at: int) -> None:
 
 
 def _skip(text: str, at: int) -> int:
-    if text[at : at + 1] == " " and text[at + 1 : at + 2] not in _BLANK:  # what most writers put after a colon or a comma
-        return at + 1
     match = _blanks(text, at)
     return match.end() if match else at
 

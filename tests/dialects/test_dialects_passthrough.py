@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monorelay.dialects.interface import Hints, Truncated, Usage
-from monorelay.dialects.passthrough import BlindTransducer, NativeTransducer, Passthrough
+from monorelay.dialects.passthrough import NativeTransducer, Passthrough
 from monorelay.dialects.sse import RUN_LIMIT, read_events
 from monorelay.errors import ErrorBody
 
@@ -186,6 +186,32 @@ def test_one_chunk_may_hold_an_event_of_any_size() -> None:
             assert stream.usage == Usage(input=5, output=6)
 
 
+@pytest.mark.parametrize(
+    ("capability", "start", "end", "finishes"),
+    [
+        ("openai.chat", b'data: {"choices":[{"delta":{"content":"', b'"},"finish_reason":null}]}\n\n', False),
+        ("openai.chat", b'data: {"choices":[{"delta":{"content":"', b'"},"finish_reason":"stop"}]}\n\n', True),
+        ("openai.chat", b'data: {"choices":[{"delta":{"content":"', b'\\"finish_reason\\":\\"stop\\""}}]}\n\n', False),
+        (
+            "anthropic.messages",
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"',
+            b'"}}\n\n',
+            False,
+        ),
+        ("openai.responses", b'data: {"type":"response.output_text.delta","output_index":0,"delta":"', b'"}\n\n', False),
+    ],
+)
+@pytest.mark.parametrize("size", [1_000, 16_384, 10_000_000])
+def test_content_of_a_megabyte_is_content(capability: str, start: bytes, end: bytes, finishes: bool, size: int) -> None:
+    """An event that is too long to be kept whole opens the stream, and a marker at its end is seen all the same."""
+    text = start + b"x" * 1_000_000 + end
+    stream = NativeTransducer(capability, HINTS)
+    for at in range(0, len(text), size):
+        stream.feed(text[at : at + size])
+    assert stream.opened and stream.at_boundary
+    assert stream.finished == finishes
+
+
 def test_a_long_announcement_still_names_its_object() -> None:
     """A response that echoes 200 kB of instructions when it is created is known by its id all the same."""
     body = b'{"type":"response.created","response":{"id":"resp_7","object":"response","instructions":"%b"}}' % (b"x" * 200_000)
@@ -220,6 +246,18 @@ def test_usage_is_the_latest_that_was_told() -> None:
             if ask:
                 assert stream.usage is None or stream.usage.input == 5
         assert stream.usage == Usage(input=5, output=9)
+
+
+def test_a_last_event_without_its_blank_line_counts() -> None:
+    """What it tells is told, be it the marker or the usage behind it."""
+    stream = translation().stream()
+    stream.feed(chat({"content": "x"}, "stop") + b'data: {"choices":[],"usage":{"prompt_tokens":4}}\n')
+    assert stream.close() == b""
+    assert stream.usage == Usage(input=4)
+    stream = translation().stream()
+    stream.feed(chat({"content": "x"}) + b"data: [DONE]")
+    assert not stream.finished
+    assert stream.close() == b"" and stream.finished
 
 
 CUT = b'data: {"choi'
@@ -281,14 +319,3 @@ def test_keep_alives() -> None:
         assert alive.startswith(b"event: ping\n" if capability.startswith("anthropic.") else b":")
         stream.feed(alive)
         assert stream.at_boundary and not stream.opened and stream.error is None
-
-
-def test_a_blind_stream() -> None:
-    """Open from the start, finished by its transport, and never written into."""
-    stream = BlindTransducer()
-    chunk = b"\x1f\x8b\n\n"
-    assert stream.opened and not stream.finished and not stream.at_boundary
-    assert stream.feed(chunk) is chunk and not stream.at_boundary
-    assert stream.fail(ERROR) == stream.keepalive() == b""
-    assert stream.close() == b"" and stream.finished
-    assert stream.usage is None and stream.error is None and stream.object_ids == ()
