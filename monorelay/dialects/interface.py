@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from monorelay.dialects.quirks import Quirks
 from monorelay.errors import ErrorBody
 
 
@@ -55,7 +56,7 @@ class Hints:
     model: str
     created: int
     new_id: Callable[[str], str]
-    quirks: Mapping[str, Any]
+    quirks: Quirks
     strict: bool
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from monorelay.dialects.interface import Hints, Translation, Untranslatable
+from monorelay.dialects.quirks import NO_QUIRKS
 from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.plan.headers import header_safe
@@ -56,7 +57,7 @@ def begin_translation(call: Call, asked: Asked, target: Target, resources: Resou
     raw = asked.raw
     if target.model and target.model != asked.model:
         raw = asked.named(target.model)
-    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, {}, False)
+    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, NO_QUIRKS, False)
     try:
         return target.lane.translator.begin(asked.json, raw, hints)
     except Untranslatable as error:
