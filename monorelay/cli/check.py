@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from monorelay.cli.command import Commands, add_config_dir, add_json, declare, loader
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.config.problems import ConfigError, Problem
-from monorelay.daemon.prepare import Candidate, prepare
+from monorelay.daemon.prepare import Candidate
 from monorelay.daemon.start import BAD_CONFIGURATION
 
 DESCRIPTION = """
@@ -23,15 +23,15 @@ exit codes: 0 it would be served, 78 it would be refused
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "check", "say what is wrong with the files, without touching anything", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     add_config_dir(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
-        candidate = prepare(loader(options, environ), 1)
+        candidate = prepared(options.config_dir, environ)
     except ConfigError as error:
         return _report(options.json, error.problems, None)
     return _report(options.json, candidate.plan.warnings, candidate)

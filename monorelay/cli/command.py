@@ -1,50 +1,52 @@
-"""What the sub-commands share: how they are declared, and where they read the configuration."""
+"""What the sub-commands share: how they are declared, and where they read the configuration.
+
+``run`` must not load what reading needs (YAML, schemas, templates): it forks the relay, and what it loads stays in every process
+of it for good. So those imports stand inside the functions that use them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from monorelay.config.load import DocumentCache, find_places, load
-from monorelay.daemon.prepare import Load, prepare
-from monorelay.plan.plan import Plan
+from monorelay.daemon.reading import Outcome
 
-Commands = Any  # argparse keeps the type of add_subparsers() to itself
+if TYPE_CHECKING:
+    from monorelay.daemon.prepare import Candidate
+
+Parser = argparse.ArgumentParser
 Run = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 
-def declare(commands: Commands, name: str, summary: str, description: str, run: Run) -> argparse.ArgumentParser:
-    """A sub-command with its help; its first sentence is also its line in the list of commands."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=textwrap.dedent(description).strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def declare(parser: Parser, description: str, run: Run) -> None:
+    """The help text of a sub-command, and the function that runs it."""
+    parser.description = textwrap.dedent(description).strip()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.set_defaults(run=run)
-    return parser
 
 
-def add_config_dir(parser: argparse.ArgumentParser) -> None:
+def add_config_dir(parser: Parser) -> None:
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="read DIR instead of /etc/monorelay")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
-def compiled(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
-    """The plan that a start would serve. Raises ConfigError."""
-    return prepare(loader(options, environ), 1).plan
+def prepared(config_dir: Path | None, environ: Mapping[str, str]) -> Candidate:
+    """What a start would serve. Raises ConfigError."""
+    from monorelay.config.load import find_places, load
+    from monorelay.daemon.prepare import prepare
+
+    return prepare(lambda: load(find_places(config_dir, environ), environ), 1)
 
 
-def loader(options: argparse.Namespace, environ: Mapping[str, str]) -> Load:
-    """Reads the configuration anew at every call; files that have not changed since the last one are not parsed again.
+def read_for_daemon(config_dir: Path | None, environ: Mapping[str, str], generation: int, hosts: tuple[str, ...] | None) -> Outcome:
+    """The same for a relay that starts or reloads; it is called in a child of the master."""
+    from monorelay.config.load import find_places, load
+    from monorelay.daemon.prepare import read
 
-    Raises ConfigError at once when a directory that was named is missing.
-    """
-    return partial(load, find_places(options.config_dir, environ), environ, DocumentCache())
+    return read(lambda: load(find_places(config_dir, environ), environ), generation, hosts)

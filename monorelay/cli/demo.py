@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from monorelay.cli.command import Commands, declare
+from monorelay.cli.command import Parser, declare
 from monorelay.cli.run import address
-from monorelay.config.load import DocumentCache, Places, find_places, load
+from monorelay.daemon.reading import Outcome
 from monorelay.daemon.start import Options
 from monorelay.daemon.start import run as run_daemon
 
@@ -74,8 +74,8 @@ Its files are in {directory}; edit one, then: kill -HUP {pid}
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "demo", "try everything with a built-in upstream, without any account", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     parser.add_argument(
         "--listen",
         type=address,
@@ -108,20 +108,28 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str], directory: Path, upstream: str, lifeline: int) -> int:
     write_files(directory, upstream)
-    places = Places(vendor=find_places(None, environ).vendor, operator=directory, runtime=None)
 
     def welcome(url: str) -> None:
         print(WELCOME.format(url=url, key=ACCESS_KEY, directory=directory, pid=os.getpid()), flush=True)
 
     return run_daemon(
         Options(
-            load=partial(load, places, ENVIRON, DocumentCache()),
+            read=partial(_read, directory, environ),
             environ=environ,
             listen=options.listen,
             after_ready=welcome,
             lifeline=lifeline,
         )
     )
+
+
+def _read(directory: Path, environ: Mapping[str, str], generation: int, hosts: tuple[str, ...] | None) -> Outcome:
+    """The shipped files and the demo's own, without what this machine has configured. Called in a child of the master."""
+    from monorelay.config.load import Places, find_places, load
+    from monorelay.daemon.prepare import read
+
+    places = Places(vendor=find_places(None, environ).vendor, operator=directory, runtime=None)
+    return read(partial(load, places, ENVIRON), generation, hosts)
 
 
 def write_files(directory: Path, upstream: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monorelay.cli.command import Commands, add_config_dir, add_json, compiled, declare
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.matrix import place, upstream_url
 from monorelay.cli.table import columns
 from monorelay.daemon.statedir import existing_state_dir
@@ -34,8 +34,8 @@ exit codes: 0 it is served, 1 nobody serves it
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "explain", "which provider gets a model, and which line decided that", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     parser.add_argument("model", metavar="MODEL", help="as a client would write it: a name, name@provider, or an alias")
     parser.add_argument("--route", metavar="ROUTE", help="only this route, by its name or path: chat, /v1/messages")
     add_config_dir(parser)
@@ -59,7 +59,7 @@ class Finding:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    plan = compiled(options, environ)
+    plan = prepared(options.config_dir, environ).plan
     routes = [route for route in plan.routes if _is_asked_for(route, options.route)]
     if not routes:
         known = ", ".join(route.spec.name for route in plan.routes if route.spec.model != "none")

@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from monorelay import __version__
-from monorelay.cli import check, demo, explain, providers, routes, run
 from monorelay.config.problems import ConfigError
 from monorelay.daemon.start import BAD_CONFIGURATION
 
@@ -33,23 +33,35 @@ First steps:
     monorelay run                       serve those that have one
     monorelay check && kill -HUP PID    put a change in force, without dropping a request
 """
-COMMANDS = (run, check, routes, providers, explain, demo)
+# Name → its line in the list of commands. A command's own file is loaded when it is the one.
+COMMANDS = {
+    "run": "serve, in the foreground",
+    "check": "say what is wrong with the files, without touching anything",
+    "routes": "every route, and who serves it",
+    "providers": "every provider, its state and what it offers",
+    "explain": "which provider gets a model, and which line decided that",
+    "demo": "try everything with a built-in upstream, without any account",
+}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The whole command line; the arguments of a command are known only if it is the chosen one."""
     top = argparse.ArgumentParser(
         prog="monorelay", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("--version", action="version", version=f"monorelay {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if name == chosen:
+            import_module(f"monorelay.cli.{name}").add(command)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(next((word for word in words if word in COMMANDS), None)).parse_args(words)
     try:
         code: int = options.run(options, os.environ)
         sys.stdout.flush()

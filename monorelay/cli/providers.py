@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 
-from monorelay.cli.command import Commands, add_config_dir, add_json, compiled, declare
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.matrix import provider_value, state_of
 from monorelay.cli.table import columns
 from monorelay.plan.plan import Provider
@@ -17,15 +17,15 @@ its base URL, which model names it takes, and the line that says where its keys 
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "providers", "every provider, its state and what it offers", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     add_config_dir(parser)
     add_json(parser)
     parser.add_argument("--offers", action="store_true", help="print the capabilities too, each with its address")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    plan = compiled(options, environ)
+    plan = prepared(options.config_dir, environ).plan
     if options.json:
         print(json.dumps([provider_value(provider) for provider in plan.providers.values()], indent=2))
         return 0

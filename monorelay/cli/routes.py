@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 
-from monorelay.cli.command import Commands, add_config_dir, add_json, compiled, declare
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.matrix import purpose, route_value
 from monorelay.cli.table import columns
 from monorelay.plan.plan import Lane, Route
@@ -20,14 +20,14 @@ translating to the capability named there.
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "routes", "every route, and who serves it", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     add_config_dir(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    plan = compiled(options, environ)
+    plan = prepared(options.config_dir, environ).plan
     if options.json:
         print(json.dumps([route_value(route) for route in plan.routes], indent=2))
     else:

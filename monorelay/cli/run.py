@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 
-from monorelay.cli.command import Commands, add_config_dir, declare, loader
-from monorelay.config.settings import listen
+from monorelay.cli.command import Parser, add_config_dir, declare, read_for_daemon
+from monorelay.daemon.listen import parse_address
 from monorelay.daemon.start import Options
 from monorelay.daemon.start import run as run_daemon
 
@@ -29,8 +30,8 @@ exit codes: 0 stopped as told, 78 the configuration is at fault, 1 anything else
 """
 
 
-def add(commands: Commands) -> None:
-    parser = declare(commands, "run", "serve, in the foreground", DESCRIPTION, run)
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
     add_config_dir(parser)
     parser.add_argument(
         "--listen",
@@ -42,14 +43,15 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    return run_daemon(Options(loader(options, environ), environ, options.listen, options.workers))
+    read = partial(read_for_daemon, options.config_dir, environ)
+    return run_daemon(Options(read, environ, options.listen, options.workers))
 
 
 def address(text: str) -> tuple[str, int]:
     try:
-        return listen(text)
+        return parse_address(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' {error}") from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def count(text: str) -> int:

@@ -1,12 +1,14 @@
-"""The process: a master that reads the configuration and forks, and workers that serve.
+"""The process: a master that forks, children that read the configuration, and workers that serve.
 
     start.py     puts a master and its workers together: what `monorelay run` calls
     master.py    one loop: signals, workers' messages, deadlines; reload and stop are steps of it
+    reading.py   the child in which every file is read for the master, and what it reports
     prepare.py   read, compile, judge: the part of a reload that can refuse. `monorelay check` stops after it
     crew.py      the workers as the master sees them: forked, heard, replaced when they die
     worker.py    the other side of the fork: the only file here that loads Tornado
     channel.py   what the two sides say to each other
     listen.py statedir.py signals.py notify.py logs.py     a socket, a directory, signals, systemd, stderr
 
-The master loads no Tornado, no curl and starts no thread, because it forks again whenever a worker has to be replaced.
+The master loads no Tornado, no curl and no YAML and starts no thread: it is small, and it forks again whenever a worker has to be
+replaced.
 """

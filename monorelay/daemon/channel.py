@@ -11,10 +11,8 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-from monorelay.config.load import Config
 
 LENGTH = struct.Struct("!Q")
 READ_SIZE = 1 << 18
@@ -28,11 +26,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The configuration to serve from now on."""
+    """The configuration to serve from now on, pickled: the master hands it on unopened."""
 
     attempt: int
     generation: int
-    config: Config
+    config: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,18 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """``127.0.0.1:8787``, ``[::1]:8787``, ``localhost:0`` (any free port). Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"'{text}' is not HOST:PORT, such as 127.0.0.1:8787")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"'{text}': an IPv6 address is written in brackets, [{host}]:{port}")
+    return host, int(port)
+
+
 def bind(host: str, port: int) -> Listening:
     """Listen on every address of the host, all on one port. Raises ListenError."""
     sockets: list[socket.socket] = []

@@ -1,13 +1,13 @@
 """The master: one loop over signals, the workers' messages and deadlines. It never serves a request.
 
-    start      read and compile; fork the crew; READY when every worker is
-    SIGHUP     read and compile again; a problem leaves everything as it is; else every worker takes the new configuration where it
-               stands and acknowledges it. No process is replaced and no socket closed
+    start      fork the crew; READY when every worker is
+    SIGHUP     have the files read and compiled, in a child; a problem leaves everything as it is; else every worker takes the new
+               configuration where it stands and acknowledges it. No worker is replaced and no socket closed
     SIGTERM    close the listening sockets, let the workers finish what is in flight, up to server.drain. A second one: now
     SIGCHLD    a worker died: its successor is forked
 
-It loads no Tornado, no curl and starts no thread: it forks again whenever a worker has to be replaced. Whatever a worker may not
-inherit from it is closed in ``_work_here``.
+It loads no Tornado, no curl, no YAML, and starts no thread: it is forked from again whenever a worker has to be replaced. Whatever
+a worker may not inherit from it is closed in ``_work_here``.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ import os
 import selectors
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monorelay.clock import Clock
-from monorelay.config.load import Config
-from monorelay.config.problems import ConfigError
 from monorelay.daemon import logs
 from monorelay.daemon.channel import Ack, Change, Channel, Message
 from monorelay.daemon.crew import Crew, Worker
 from monorelay.daemon.listen import Listening
 from monorelay.daemon.notify import Notifier
-from monorelay.daemon.prepare import Candidate, Load, prepare, settings_for_next_start
+from monorelay.daemon.reading import READ_LIMIT, Facts, Outcome, Read, Reading, Refusal
 from monorelay.daemon.signals import Signals
 from monorelay.plan.outcome import ReloadOutcome
 
@@ -45,7 +43,7 @@ class Assignment:
 
     channel: Channel
     listening: Listening
-    config: Config
+    config: bytes = field(repr=False)  # pickled
     generation: int
     outcome: ReloadOutcome
     state_dir: Path
@@ -60,7 +58,7 @@ class Setup:
     which is a reason to stop: whatever holds the other end is gone.
     """
 
-    load: Load
+    read: Read
     listening: Listening
     state_dir: Path
     workers: int
@@ -78,27 +76,29 @@ class Handover:
     """A reload that waits for its acknowledgements. ``waiting`` shrinks as they come; ``previous`` is what a refusal returns to."""
 
     outcome: ReloadOutcome
-    previous: tuple[Candidate, int]
+    previous: tuple[Facts, int]
     waiting: set[int]
     deadline: float
     began: float
 
 
 class Master:
-    # Mutable, all by the one loop: the configuration in force and its generation, the last outcome, the hand-over under way, and
-    # how far the stop has come.
+    # Mutable, all by the one loop: the configuration in force and its generation, the last outcome, how far a reload has come
+    # (wanted, reading, hand-over), and how far a stop.
 
-    def __init__(self, setup: Setup, candidate: Candidate) -> None:
+    def __init__(self, setup: Setup, facts: Facts) -> None:
         self._setup = setup
         self._clock = setup.clock
         self._signals = Signals()
         self._crew = Crew(setup.workers, self._work_here, setup.clock)
-        self._startup = candidate.config.startup
-        self._current = candidate
+        self._at_start = facts
+        self._current = facts
         self._generation = 1
         self._outcome = ReloadOutcome(attempt=0, ok=True, generation=1, at=setup.clock.now())
-        self._handover: Handover | None = None
         self._reload_wanted = False
+        self._reading: Reading | None = None
+        self._reading_since = 0.0
+        self._handover: Handover | None = None
         self._started = setup.clock.monotonic()
         self._announced = False
         self._kill_at: float | None = None  # set when a stop began
@@ -113,9 +113,7 @@ class Master:
                 self._wait()
                 self._take_signals()
                 self._keep_deadlines()
-                if self._reload_wanted and self._handover is None and self._announced and self._kill_at is None:
-                    self._reload_wanted = False
-                    self._reload()
+                self._maybe_begin_reload()
         finally:
             for worker in self._crew:
                 self._crew.kill(worker)
@@ -130,6 +128,8 @@ class Master:
             selector.register(self._signals, selectors.EVENT_READ)
             if self._setup.lifeline is not None and self._kill_at is None:
                 selector.register(self._setup.lifeline, selectors.EVENT_READ, self._setup.lifeline)
+            if self._reading is not None:
+                selector.register(self._reading, selectors.EVENT_READ, self._reading)
             for worker in self._crew:
                 wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.unsent else 0)
                 selector.register(worker.channel, wanted, worker)
@@ -139,12 +139,17 @@ class Master:
                         ready.data.channel.flush()
                     if events & selectors.EVENT_READ:
                         self._hear(ready.data)
+                elif isinstance(ready.data, Reading):
+                    if (outcome := ready.data.receive()) is not None:
+                        self._judge(outcome)
                 elif ready.data is not None and not os.read(ready.data, 4096):
                     self._stop("lifeline")
 
     def _patience(self) -> float | None:
         """Seconds until the nearest deadline; None where there is none."""
         deadlines = [self._kill_at, self._handover.deadline if self._handover else None]
+        if self._reading is not None:
+            deadlines.append(self._reading_since + READ_LIMIT)
         if self._kill_at is None:
             deadlines.append(self._crew.next_fill())
             if not self._announced:
@@ -173,6 +178,8 @@ class Master:
             self._kill_at = now + AFTER_DRAIN
         if self._kill_at is None:
             self._crew.fill()
+        if self._reading is not None and now >= self._reading_since + READ_LIMIT:
+            self._judge(self._reading.give_up())
         if self._handover is not None and now >= self._handover.deadline:
             self._replace_the_silent(self._handover)
         if not self._announced and self._kill_at is None and now >= self._started + START_LIMIT:
@@ -236,27 +243,29 @@ class Master:
 
     # Reload
 
-    def _reload(self) -> None:
-        began = self._clock.monotonic()
-        attempt = self._outcome.attempt + 1
-        self._setup.notifier.reloading()
-        try:
-            candidate = prepare(self._setup.load, self._generation + 1, self._setup.listening.hosts)
-        except ConfigError as error:
-            self._conclude(self._made(attempt, problems=tuple(map(str, error.problems))), began)
+    def _maybe_begin_reload(self) -> None:
+        """One at a time; however often it was asked for meanwhile, the next one counts for all."""
+        busy = self._reading is not None or self._handover is not None
+        if self._reload_wanted and not busy and self._announced and self._kill_at is None:
+            self._reload_wanted = False
+            self._setup.notifier.reloading()
+            self._reading_since = self._clock.monotonic()
+            self._reading = Reading(self._setup.read, self._generation + 1, self._setup.listening.hosts)
+
+    def _judge(self, read: Outcome) -> None:
+        self._reading = None
+        attempt, began = self._outcome.attempt + 1, self._reading_since
+        if isinstance(read, Refusal):
+            self._conclude(self._made(attempt, problems=read.problems), began)
             return
-        except Exception as error:  # whatever is wrong with a file, the running generation must not suffer from it
-            logger.exception("reload attempt=%d", attempt)
-            self._conclude(self._made(attempt, problems=(f"{type(error).__name__} while the configuration was read",)), began)
-            return
-        pending = settings_for_next_start(self._startup, candidate.config.startup, self._setup.overridden)
-        if candidate.config.digest == self._current.config.digest:
+        pending = _settings_for_next_start(self._at_start, read, self._setup.overridden)
+        if read.digest == self._current.digest:
             self._conclude(self._made(attempt, unchanged=True, pending=pending), began)
             return
-        for warning in candidate.plan.warnings:
+        for warning in read.warnings:
             logger.warning("%s", warning)
         previous = (self._current, self._generation)
-        self._current = candidate
+        self._current = read
         self._generation += 1
         self._handover = Handover(
             outcome=self._made(attempt, pending=pending),
@@ -265,7 +274,7 @@ class Master:
             deadline=self._clock.monotonic() + self._setup.ack_limit,
             began=began,
         )
-        self._crew.tell(Message("config", Change(attempt, self._generation, candidate.config)))
+        self._crew.tell(Message("config", Change(attempt, self._generation, read.config)))
         self._maybe_finish(self._handover)
 
     def _made(
@@ -313,7 +322,7 @@ class Master:
 
     def _conclude(self, outcome: ReloadOutcome, began: float) -> None:
         self._outcome = outcome
-        logs.set_level(self._current.config.server.log_level)
+        logs.set_level(self._current.log_level)
         for problem in outcome.problems:
             logger.error("%s", problem)
         for sentence in outcome.pending:
@@ -336,11 +345,15 @@ class Master:
     def _stop(self, reason: str) -> None:
         """The first time: drain. Again: now."""
         again = self._kill_at is not None
-        limit = 0.0 if again else self._current.config.server.drain
+        limit = 0.0 if again else self._current.drain
         self._kill_at = self._clock.monotonic() + limit + AFTER_DRAIN
         logger.info("stopping reason=%s drain=%g", reason, limit)
         self._setup.notifier.stopping()
-        # First here, then in the workers: while they hold the sockets newcomers are served, afterwards refused at once.
+        # First here, then in the workers: while they hold the sockets newcomers are served, afterwards refused at once. A reading
+        # holds them too.
+        if self._reading is not None:
+            self._reading.give_up()
+            self._reading = None
         self._setup.listening.close()
         self._crew.tell(Message("drain", limit))
 
@@ -350,3 +363,13 @@ class Master:
         self._exit_code = 1
         self._kill_at = self._clock.monotonic() + AFTER_DRAIN
         self._crew.tell(Message("drain", 0.0))
+
+
+def _settings_for_next_start(running: Facts, read: Facts, overridden: frozenset[str]) -> tuple[str, ...]:
+    """What was changed on disk but is settled when the process starts; what the command line decides is left out."""
+    return tuple(
+        f"server.{name} was {getattr(running, name)!r} when the relay started, is {getattr(read, name)!r} now: "
+        "takes effect at next restart"
+        for name in ("host", "port", "workers", "state_dir")
+        if name not in overridden and getattr(read, name) != getattr(running, name)
+    )

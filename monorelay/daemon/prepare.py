@@ -1,14 +1,18 @@
-"""The part of a start or a reload that can refuse: read every file, compile, judge. `monorelay check` is this and nothing more."""
+"""The part of a start or a reload that can refuse: read every file, compile, judge. `monorelay check` is this and nothing more.
+
+The master does not load this file: it runs in the child of reading.py.
+"""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from monorelay.config.load import Config
 from monorelay.config.problems import ConfigError, Problem
-from monorelay.config.settings import StartupSpec
 from monorelay.daemon.listen import is_loopback
+from monorelay.daemon.reading import Facts, Outcome, Refusal
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.plan import Plan
 
@@ -23,10 +27,13 @@ class Candidate:
     plan: Plan
 
     @property
+    def enabled_providers(self) -> int:
+        return sum(provider.enabled for provider in self.plan.providers.values())
+
+    @property
     def summary(self) -> str:
         """``2 providers, 51 routes``"""
-        enabled = sum(provider.enabled for provider in self.plan.providers.values())
-        return f"{_count(enabled, 'provider')}, {_count(len(self.plan.routes), 'route')}"
+        return f"{_count(self.enabled_providers, 'provider')}, {_count(len(self.plan.routes), 'route')}"
 
 
 def prepare(load: Load, generation: int, hosts: tuple[str, ...] | None = None) -> Candidate:
@@ -47,13 +54,26 @@ def prepare(load: Load, generation: int, hosts: tuple[str, ...] | None = None) -
     return candidate
 
 
-def settings_for_next_start(running: StartupSpec, read: StartupSpec, overridden: frozenset[str]) -> tuple[str, ...]:
-    """What was changed on disk but is settled when the process starts; what the command line decides is left out."""
-    return tuple(
-        f"server.{name} was {getattr(running, name)!r} when the relay started, is {getattr(read, name)!r} now: "
-        "takes effect at next restart"
-        for name in ("host", "port", "workers", "state_dir")
-        if name not in overridden and getattr(read, name) != getattr(running, name)
+def read(load: Load, generation: int, hosts: tuple[str, ...] | None) -> Outcome:
+    """``prepare`` in the words of the master."""
+    try:
+        candidate = prepare(load, generation, hosts)
+    except ConfigError as error:
+        return Refusal(tuple(map(str, error.problems)))
+    config = candidate.config
+    return Facts(
+        digest=config.digest,
+        host=config.startup.host,
+        port=config.startup.port,
+        workers=config.startup.workers,
+        state_dir=config.startup.state_dir,
+        drain=config.server.drain,
+        log_level=config.server.log_level,
+        is_open=candidate.plan.admission.open,
+        enabled_providers=candidate.enabled_providers,
+        summary=candidate.summary,
+        warnings=tuple(map(str, candidate.plan.warnings)),
+        config=pickle.dumps(config, pickle.HIGHEST_PROTOCOL),
     )
 
 

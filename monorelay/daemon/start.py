@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 
 from monorelay import __version__
 from monorelay.clock import SystemClock
-from monorelay.config.problems import ConfigError
 from monorelay.daemon import logs
-from monorelay.daemon.listen import ListenError, Listening, bind, handed_over
+from monorelay.daemon.listen import ListenError, bind, handed_over
 from monorelay.daemon.master import ACK_LIMIT, Assignment, Master, Setup
 from monorelay.daemon.notify import Notifier
-from monorelay.daemon.prepare import Candidate, Load, prepare
+from monorelay.daemon.reading import Facts, Read, Refusal, read_now
 from monorelay.daemon.statedir import StateDir, StateDirError, choose_state_dir
 
 BAD_CONFIGURATION = 78
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def serve(assignment: Assignment) -> int:
-    """In the worker, after the fork: only here are Tornado and curl loaded."""
+    """In the worker, after the fork: only there are Tornado and curl loaded."""
     from monorelay.daemon.worker import work
 
     return work(assignment)
@@ -41,7 +40,7 @@ class Options:
     ``after_ready`` is called once, with the relay's URL. ``lifeline`` is a descriptor: when it ends, the relay stops.
     """
 
-    load: Load
+    read: Read
     environ: Mapping[str, str] = field(repr=False)
     listen: tuple[str, int] | None = None
     workers: int | None = None
@@ -57,57 +56,51 @@ def run(options: Options) -> int:
     try:
         given = handed_over(options.environ, os.getpid())
         hosts = given.hosts if given else (options.listen[0],) if options.listen else None
-        candidate = prepare(options.load, 1, hosts)
-        logs.set_level(candidate.config.server.log_level)
-        state = choose_state_dir(candidate.config.startup.state_dir, options.environ)
-    except ConfigError as error:
-        return _refuse(BAD_CONFIGURATION, *error.problems)
+        facts = read_now(options.read, 1, hosts)
+        if isinstance(facts, Refusal):
+            return _refuse(BAD_CONFIGURATION, *facts.problems)
+        logs.set_level(facts.log_level)
+        state = choose_state_dir(facts.state_dir, options.environ)
     except (ListenError, StateDirError) as error:
         return _refuse(BAD_CONFIGURATION, error)
     try:
-        listening = given or _bind(candidate, options)
-        _say_what_is_odd(candidate, state)
-        return Master(_setup(options, candidate, listening, state), candidate).run()
+        listening = given or bind(*(options.listen or (facts.host, facts.port)))
+        _say_what_is_odd(facts, state)
+
+        def announce(sentence: str) -> None:
+            print(f"monorelay {__version__} {sentence}", file=sys.stderr, flush=True)
+            options.after_ready(listening.url)
+
+        setup = Setup(
+            read=options.read,
+            listening=listening,
+            state_dir=state.path,
+            workers=facts.workers if options.workers is None else options.workers,
+            notifier=Notifier(options.environ),
+            clock=SystemClock(),
+            work=options.work,
+            announce=announce,
+            overridden=_overridden(options),
+            lifeline=options.lifeline,
+            ack_limit=options.ack_limit,
+        )
+        return Master(setup, facts).run()
     except ListenError as error:
         return _refuse(BAD_MACHINE, error)
     finally:
         state.remove_if_temporary()
 
 
-def _bind(candidate: Candidate, options: Options) -> Listening:
-    host, port = options.listen or (candidate.config.startup.host, candidate.config.startup.port)
-    return bind(host, port)
+def _overridden(options: Options) -> frozenset[str]:
+    return frozenset({"host", "port"} if options.listen else ()) | frozenset({"workers"} if options.workers is not None else ())
 
 
-def _setup(options: Options, candidate: Candidate, listening: Listening, state: StateDir) -> Setup:
-    def announce(sentence: str) -> None:
-        print(f"monorelay {__version__} {sentence}", file=sys.stderr, flush=True)
-        options.after_ready(listening.url)
-
-    overridden = {"host", "port"} if options.listen else set()
-    if options.workers is not None:
-        overridden.add("workers")
-    return Setup(
-        load=options.load,
-        listening=listening,
-        state_dir=state.path,
-        workers=candidate.config.startup.workers if options.workers is None else options.workers,
-        notifier=Notifier(options.environ),
-        clock=SystemClock(),
-        work=options.work,
-        announce=announce,
-        overridden=frozenset(overridden),
-        lifeline=options.lifeline,
-        ack_limit=options.ack_limit,
-    )
-
-
-def _say_what_is_odd(candidate: Candidate, state: StateDir) -> None:
-    for warning in candidate.plan.warnings:
+def _say_what_is_odd(facts: Facts, state: StateDir) -> None:
+    for warning in facts.warnings:
         logger.warning("%s", warning)
-    if candidate.plan.admission.open:
+    if facts.is_open:
         logger.warning("open: no access key and no client token is configured, so every program on this machine may use the relay")
-    if not any(provider.enabled for provider in candidate.plan.providers.values()):
+    if not facts.enabled_providers:
         logger.warning("no provider is enabled: give one a key (`monorelay providers` shows where each looks for its own)")
     if state.temporary:
         logger.warning(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import pickle
 import signal
 import socket
 from collections.abc import Callable
@@ -74,15 +75,15 @@ class _Worker:
     def __init__(self, assignment: Assignment) -> None:
         self._given = assignment
         self._channel = assignment.channel
-        self._limit = assignment.config.server.drain
+        self._config: Config = pickle.loads(assignment.config)
+        self._limit = self._config.server.drain
         self._asked_to_end = asyncio.Event()
 
     async def serve(self, make_front: MakeFront) -> int:
         loop = asyncio.get_running_loop()
         given = self._given
-        front = make_front(
-            given.config, given.generation, given.state_dir, (given.listening.host, given.listening.port), given.workers
-        )
+        listen = (given.listening.host, given.listening.port)
+        front = make_front(self._config, given.generation, given.state_dir, listen, given.workers)
         try:
             front.note_outcome(given.outcome)
             for sock in given.listening.sockets:
@@ -132,10 +133,11 @@ class _Worker:
                 self._drain(message.body)
 
     def _take(self, front: Front, change: Change) -> Ack:
-        problems = front.adopt(change.config, change.generation)
+        config: Config = pickle.loads(change.config)
+        problems = front.adopt(config, change.generation)
         if not problems:
-            self._limit = change.config.server.drain
-            logs.set_level(change.config.server.log_level)
+            self._limit = config.server.drain
+            logs.set_level(config.server.log_level)
         return Ack(change.attempt, tuple(map(str, problems)))
 
     def _say(self, loop: asyncio.AbstractEventLoop, message: Message) -> None:

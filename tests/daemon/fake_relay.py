@@ -23,8 +23,9 @@ from monorelay.config.load import Config
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.routing import RoutingSpec
 from monorelay.config.settings import ServerSpec, StartupSpec
-from monorelay.config.settings import listen as parse_address
+from monorelay.daemon.listen import parse_address
 from monorelay.daemon.master import Assignment
+from monorelay.daemon.prepare import read
 from monorelay.daemon.start import Options, run
 from monorelay.daemon.worker import work
 from monorelay.plan.outcome import ReloadOutcome
@@ -113,7 +114,7 @@ def main(settings: str, address: str, workers: str) -> int:
     path = Path(settings)
     return run(
         Options(
-            load=partial(config_from, path),
+            read=partial(read, partial(config_from, path)),
             environ=os.environ,
             listen=parse_address(address),
             workers=int(workers),

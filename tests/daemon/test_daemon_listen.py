@@ -6,7 +6,28 @@ import socket
 
 import pytest
 
-from monorelay.daemon.listen import ListenError, bind, handed_over, is_loopback
+from monorelay.daemon.listen import ListenError, bind, handed_over, is_loopback, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8787", ("127.0.0.1", 8787)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:80", ("::1", 80)),
+        ("relay.example.com:443", ("relay.example.com", 443)),
+    ],
+)
+def test_address(text: str, address: tuple[str, int]) -> None:
+    """HOST:PORT, with brackets round an IPv6 address."""
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "8787", ":8787", "localhost", "localhost:", "h:http", "h:65536", "::1:80", "h:-1", "h:²"])
+def test_address_refused(text: str) -> None:
+    """What is not an address is refused with what was written."""
+    with pytest.raises(ValueError, match="HOST:PORT|brackets"):
+        parse_address(text)
 
 
 @pytest.mark.parametrize(
