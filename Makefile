@@ -12,10 +12,10 @@ lint: ## ruff format, ruff check, mypy --strict
 	@sh packaging/lint.sh
 
 bench: ## Throughput and streams against the built-in upstream
-	@$(PYTHON_SH) run -m tests.bench
+	@$(PYTHON_SH) run tests/bench/relay_bench.py
 
 docs: ## Write docs/drop-ins.md again from the schemas
-	@$(PYTHON_SH) run docs/generate.py
+	@$(PYTHON_SH) run -m monorelay.config.reference > docs/drop-ins.md.new && mv docs/drop-ins.md.new docs/drop-ins.md
 
 clean: ## What the commands above have made, the .venv included
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
