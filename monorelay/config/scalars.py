@@ -80,7 +80,7 @@ def size(value: Any) -> int:
         if match is None:
             raise ValueError("is not a size: write bytes, or 64KiB, 10MB, 2GiB")
         value = int(match[1]) * _BYTES[match[2]]
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("must be a whole number of bytes, 1 or more")
     if value > 2**40:
         raise ValueError("must not be larger than 1024GiB")

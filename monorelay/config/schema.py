@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from cerberus import Validator, errors
+from cerberus import TypeDefinition, Validator, errors
 from cerberus.schema import UnvalidatedSchema
 
 from monorelay.config.fields import Path
@@ -70,6 +70,8 @@ class Checker(Validator):  # type: ignore[misc]  # Cerberus ships no types
     >>> list(faults(Checker({"port": field("integer")}), {"prot": 1}))
     [(('prot',), 'unknown field, did you mean port?')]
     """
+
+    types_mapping = {**Validator.types_mapping, "integer": TypeDefinition("integer", (int,), (bool,))}
 
     def _validate_texts(self, rules: Rules, field: str, value: Any) -> None:
         """{'type': 'dict'}"""
@@ -176,7 +178,7 @@ def _sentence(error: Any, value: Any) -> str:
 
 def _wrong_kind(kinds: list[str], value: Any) -> str:
     wanted = "must be " + " or ".join(_KINDS[kind] for kind in kinds)
-    if "string" in kinds and isinstance(value, bool | int | float):
+    if "string" in kinds and not {"number", "integer"}.intersection(kinds) and isinstance(value, bool | int | float):
         return wanted + ": put it in quotes"
     if kinds == ["boolean"] and isinstance(value, str):
         return "must be a boolean: write true or false, without quotes"

@@ -96,6 +96,7 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (scalars.size, "1XB", "is not a size: write bytes, or 64KiB, 10MB, 2GiB"),
     (scalars.size, "64mib", "is not a size: write bytes, or 64KiB, 10MB, 2GiB"),
     (scalars.size, 0, "must be a whole number of bytes, 1 or more"),
+    (scalars.size, True, "must be a whole number of bytes, 1 or more"),
     (scalars.size, "2000GiB", "must not be larger than 1024GiB"),
     (scalars.flag, "yes", "must be true or false"),
     (scalars.whole(1), 0, "must be 1 or more"),
