@@ -69,12 +69,13 @@ make_venv() {
 if [ -x .venv/bin/python ] && has .venv/bin/python $lists; then
     exec .venv/bin/python "$@"
 fi
-if [ ! -e .venv ]; then
-    for python in $(candidates); do
-        has "$python" $lists && exec "$python" "$@"
-    done
+for python in $(candidates); do
+    has "$python" $lists && exec "$python" "$@"
+done
+if ! make_venv; then
+    [ ! -s "$log" ] || tail -n 3 "$log" >&2
+    [ ! -e "$mark" ] || rm -rf .venv # half a .venv is of no use to anybody
 fi
-make_venv || { [ ! -s "$log" ] || tail -n 3 "$log" >&2; }
 if [ "$need" = test ]; then lists="REQUIRES SUITE"; fi
 for python in .venv/bin/python $(candidates); do
     has "$python" $lists && exec "$python" "$@"
