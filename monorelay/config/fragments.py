@@ -18,34 +18,16 @@ from monorelay.config.schema import Rules, Schema, field
 
 _NUMBER_OR_TEXT = ["number", "string"]
 
+
+def _limit(meaning: str, default: str) -> Rules:
+    return field(_NUMBER_OR_TEXT, meaning, reads=limit, nullable=True, default=default, shown="duration or null")
+
+
 TIMEOUTS: Schema = {
-    "connect": field(
-        _NUMBER_OR_TEXT, "DNS, TCP and TLS together.", reads=limit, nullable=True, default="10", shown="duration or null"
-    ),
-    "first_byte": field(
-        _NUMBER_OR_TEXT,
-        "From the request sent to the answer's first byte.",
-        reads=limit,
-        nullable=True,
-        default="120",
-        shown="duration or null",
-    ),
-    "idle": field(
-        _NUMBER_OR_TEXT,
-        "Between two pieces of the answer.",
-        reads=limit,
-        nullable=True,
-        default="120",
-        shown="duration or null",
-    ),
-    "total": field(
-        _NUMBER_OR_TEXT,
-        "The whole exchange; `null` = off, here as in the others.",
-        reads=limit,
-        nullable=True,
-        default="off",
-        shown="duration or null",
-    ),
+    "connect": _limit("DNS, TCP and TLS together.", "10"),
+    "first_byte": _limit("From the request sent to the answer's first byte.", "120"),
+    "idle": _limit("Between two pieces of the answer.", "120"),
+    "total": _limit("The whole exchange; `null` = off, here as in the others.", "off"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -15,6 +15,10 @@ from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
 from monorelay.config.scalars import capability, choice, duration, filled, name, size, whole
 from monorelay.config.schema import Schema, field
+
+Access = Literal["required", "public"]
+Body = Literal["json", "multipart", "stream", "none"]
+Model = Literal["required", "optional", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,9 @@ class RouteSpec:
     answer: str | None = None
     reply: ReplySpec | None = None
     upstream: str = ""
-    access: Literal["required", "public"] = "required"
-    body: Literal["json", "multipart", "stream", "none"] = "none"
-    model: Literal["required", "optional", "none"] = "none"
+    access: Access = "required"
+    body: Body = "none"
+    model: Model = "none"
     refers: tuple[str, ...] = ()
     max_body: int = 64 * 1024 * 1024
     query: QueryRules = QueryRules()
@@ -108,9 +112,9 @@ def method(value: Any) -> str:
     return choice(*METHODS)(value)
 
 
-_ACCESS = choice("required", "public")
-_BODY = choice("json", "multipart", "stream", "none")
-_MODEL = choice("required", "optional", "none")
+_ACCESS: Callable[[Any], Access] = choice("required", "public")
+_BODY: Callable[[Any], Body] = choice("json", "multipart", "stream", "none")
+_MODEL: Callable[[Any], Model] = choice("required", "optional", "none")
 
 ROUTE: Schema = {
     "route": field("string", "Its name.", reads=name, default="required"),
@@ -236,9 +240,9 @@ def read_route(sheet: Sheet, references: References) -> tuple[RouteSpec | None, 
         answer=top["answer"].read(choice(*ANSWERS), None),
         reply=_read_reply(top["reply"]),
         upstream=top["upstream"].read(upstream_path, ""),
-        access=top["access"].read(_ACCESS, "required"),  # type: ignore[arg-type]
-        body=top["body"].read(_BODY, "none"),  # type: ignore[arg-type]
-        model=top["model"].read(_MODEL, "none"),  # type: ignore[arg-type]
+        access=top["access"].read(_ACCESS, "required"),
+        body=top["body"].read(_BODY, "none"),
+        model=top["model"].read(_MODEL, "none"),
         refers=tuple(word for node in top["refers"].items() if (word := node.read(filled, None)) is not None),
         max_body=top["max_body"].read(size, 64 * 1024 * 1024),
         query=read_query(top["query"]),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from typing import Any, Literal
 
 from monorelay.config.fields import Origins
@@ -26,13 +26,13 @@ class RoutingSpec:
     aliases: tuple[tuple[str, str], ...] = ()
     provider_mapping: tuple[tuple[str, str], ...] = ()
     model_overrides: tuple[tuple[str, str], ...] = ()
-    strategy: Strategy = dataclass_field(default="round-robin")
+    strategy: Strategy = "round-robin"
 
 
-_STRATEGIES = choice("round-robin", "random", "weighted")
+_STRATEGIES: Callable[[Any], Strategy] = choice("round-robin", "random", "weighted")
 
 
-def _strategy(value: Any) -> str:
+def _strategy(value: Any) -> Strategy:
     return _STRATEGIES(str(value).replace("_", "-"))
 
 
@@ -68,7 +68,7 @@ def read_routing(routing: Node, selection: Node, origins: Origins) -> RoutingSpe
         aliases=_pairs(routing["aliases"], glob),
         provider_mapping=_pairs(routing["provider_mapping"], name),
         model_overrides=_pairs(routing["model_overrides"], glob),
-        strategy=selection["strategy"].read(_strategy, "round-robin"),  # type: ignore[arg-type]
+        strategy=selection["strategy"].read(_strategy, "round-robin"),
     )
 
 

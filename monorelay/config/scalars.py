@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from monorelay.config.problems import did_you_mean
@@ -87,12 +87,16 @@ def size(value: Any) -> int:
     return value
 
 
-def choice(*words: str) -> Callable[[Any], str]:
+Word = TypeVar("Word", bound=str)
+
+
+def choice(*words: Word) -> Callable[[Any], Word]:
     """A reader of one of a few words."""
 
-    def read(value: Any) -> str:
-        if value in words:
-            return str(value)
+    def read(value: Any) -> Word:
+        for word in words:
+            if value == word:
+                return word
         raise ValueError(f"must be one of {', '.join(words)}" + did_you_mean(value, words))
 
     return read
