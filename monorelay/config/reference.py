@@ -126,13 +126,13 @@ the very same provider of a lower layer. What your file says is laid upon what i
 list, and `null` takes an inherited entry away. So an upgrade still brings you what you did not touch:
 
 ```yaml
-# providers.d/openrouter.yml
-provider: openrouter
-extends: openrouter
+# providers.d/openai.yml
+provider: openai
+extends: openai
 rate_limit_cooldown: 20s
 headers:
   request:
-    set: {x-title: Our relay}
+    set: {openai-organization: org-ours}
 ```
 
 Two files that define one provider, two routes of one name, two routes for one method and path: those are errors that name both.
@@ -271,7 +271,7 @@ server:
   access_key: "${file:secrets/access_key}"
   cors_origins: ["https://chat.example.com"]
 clients:
-  ci: {sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", provider: openrouter}
+  ci: {sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", provider: openai}
 model_routing:
   aliases:
     fast: gpt-4o-mini
@@ -283,7 +283,7 @@ key_selection:
 logging:
   level: info
 providers:                                      # drop-ins written in place; each extends the shipped one of its name
-  openai:
+  anthropic:
     rate_limit_cooldown: 60
 ```
 

@@ -50,15 +50,14 @@ def test_the_examples_work_together(house: House) -> None:
             "operator/secrets/access_key": "sk-x\n",
             "vendor/providers.d/openai.yml": "provider: openai\nextends: openai-compatible\nbase_url: https://o/v1\n",
             "vendor/providers.d/anthropic.yml": "provider: anthropic\nextends: openai-compatible\nbase_url: https://a/v1\n",
-            "vendor/providers.d/openrouter.yml": "provider: openrouter\nextends: openai-compatible\nbase_url: https://r/v1\n",
             "vendor/providers.d/openai-compatible.yml": TEMPLATE,
         }
     )
     config = house.load()
     assert config.warnings == ()
-    assert {"local", "acme", "openrouter"} <= {spec.name for spec in config.providers}
+    assert {"local", "acme", "anthropic"} <= {spec.name for spec in config.providers}
     assert {spec.name for spec in config.routes} == {"ocr", "retired", "messages-strict"}
-    assert next(spec for spec in config.providers if spec.name == "openrouter").rate_limit_cooldown == 20.0
+    assert next(spec for spec in config.providers if spec.name == "openai").rate_limit_cooldown == 20.0
 
 
 def test_links_inside_the_page_lead_somewhere() -> None:
