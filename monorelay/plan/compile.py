@@ -18,7 +18,7 @@ from monorelay.config.route import RouteSpec
 from monorelay.dialects.envelopes import family_of
 from monorelay.dialects.interface import Translator
 from monorelay.dialects.model_lists import LISTS
-from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for
+from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for, upstreams_for
 from monorelay.plan.globs import compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
 from monorelay.plan.near import near_miss
@@ -124,15 +124,23 @@ def _list_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> d
 
 
 def _best_offer(needs: str, provider: Provider) -> tuple[OfferSpec, Translator] | None:
-    """The native offer, else the first that a translator of the table leads to."""
-    found = [(offer, translator_for(needs, offer.capability)) for offer in provider.spec.offers]
-    usable = [(offer, translator) for offer, translator in found if translator is not None]
-    return min(usable, key=lambda match: not match[1].native, default=None)
+    """The native offer, else the one that comes first in the table of translators."""
+    offers = {offer.capability: offer for offer in provider.spec.offers}
+    for upstream in upstreams_for(needs):
+        translator = translator_for(needs, upstream) if upstream in offers else None
+        if translator is not None:
+            return offers[upstream], translator
+    return None
 
 
 def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Translator) -> Lane:
     """Raises TemplateError, prefixed with what was being compiled."""
-    parties = (spec.headers, provider.spec.headers, offer.headers)
+    # A route's rules are about its own dialect: what they forward, an upstream of another one would not understand.
+    parties = [provider.spec.headers, offer.headers]
+    queries = [offer.query]
+    if translator.native:
+        parties.insert(0, spec.headers)
+        queries.insert(0, spec.query)
     variables = KEY_VARIABLES | REQUEST_VARIABLES | set(parameter_names(spec.path))
     request = [pair.request for pair in parties]
     if spec.body == "json" and not _decides_encoding(request):
@@ -147,7 +155,7 @@ def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Tra
             offer.base_url or provider.spec.base_url,
             offer.path,
             spec.upstream,
-            compile_query((spec.query, offer.query)),
+            compile_query(queries, keep=translator.native),
         ),
         request=RequestHeaders(
             compile_steps(request, variables),

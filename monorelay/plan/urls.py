@@ -25,9 +25,10 @@ _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?:\.\.\.)?\}")
 class QueryProgram:
     drop: frozenset[str]  # parameter names, decoded
     add: str  # what is set, encoded, joined with &
+    keep: bool = True  # whether the client's own parameters go up at all
 
     def apply(self, query: str) -> str:
-        if not query:
+        if not query or not self.keep:
             return self.add
         kept = query
         if any(name in query or "%" in query for name in self.drop):
@@ -35,12 +36,12 @@ class QueryProgram:
         return f"{kept}&{self.add}" if kept and self.add else kept or self.add
 
 
-def compile_query(rules: Sequence[QueryRules]) -> QueryProgram:
+def compile_query(rules: Sequence[QueryRules], keep: bool = True) -> QueryProgram:
     wanted = {name: value for rule in rules for name, value in rule.set}
     drop = {OWN_PARAMETER, *(name for rule in rules for name in rule.remove)}
     drop -= wanted.keys() & {name for rule in rules for name in rule.remove}
     add = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in wanted.items())
-    return QueryProgram(frozenset(drop | wanted.keys()), add)
+    return QueryProgram(frozenset(drop | wanted.keys()), add, keep)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ def test_a_url_is_filled_with_what_the_request_says(
     assert compile_url(base, path, upstream, NOTHING).render(parameters, "", model) == url
 
 
+def test_a_translated_lane_keeps_the_clients_parameters_to_itself() -> None:
+    """They are about the client's dialect; what the offer sets goes up all the same."""
+    assert compile_query((QueryRules(set=(("v", "1"),)),), keep=False).apply("beta=true") == "v=1"
+
+
 def test_a_url_without_variables_is_made_once() -> None:
     """The common case costs no formatting per request."""
     assert compile_url("https://a.example", "/chat", "", NOTHING).static == "https://a.example/chat"
