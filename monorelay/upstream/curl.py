@@ -123,7 +123,7 @@ class CurlEngine(CurlDriver):
             self._put_off(self._reveal, handle)
         else:
             handle.hold &= ~STARTING
-        if running != self._attached:
+        if running != self._attached or len(self._free_list) != self._fetchers:
             self._soon()
         self._alarm.by(self._wanted_at)
         return exchange
@@ -157,7 +157,8 @@ class CurlEngine(CurlDriver):
     def resume(self, handle: EasyHandle) -> None:
         handle.hold &= ~PAUSED
         handle.touched = self._now()
-        self._watch_idle(handle)
+        if handle.timeouts.idle is not None:
+            self._rounds.by(handle.touched + handle.timeouts.idle)
         if handle.stalled:
             self._now_or_later(self._unpause, handle)
 
@@ -253,12 +254,14 @@ class CurlEngine(CurlDriver):
         self._rounds.by(handle.first_look())
 
     def _on_opened(self, handle: EasyHandle, status_line: bytes) -> None:
-        self._watch_idle(handle)
-        if handle.origin:
-            if status_line.startswith(b"HTTP/2"):
-                self._known_h2.add(handle.origin)
-            else:
-                self._known_h2.discard(handle.origin)
+        if handle.starved:
+            # An answer before the upload is whole. libcurl stops sending if it is a refusal, but up to version 7 it does not see the
+            # end of the answer as long as the upload is paused.
+            self._put_off(self._feed, handle)
+        if status_line.startswith(b"HTTP/2"):
+            self._known_h2.add(handle.origin)
+        else:
+            self._known_h2.discard(handle.origin)
 
     def _on_message(self, curl: pycurl.Curl, number: int, text: str) -> None:
         handle = self._handles.get(curl)
@@ -315,22 +318,19 @@ class CurlEngine(CurlDriver):
 
     # -- our own limits
 
-    def _watch_idle(self, handle: EasyHandle) -> None:
-        idle = handle.timeouts.idle
-        if idle is not None:
-            self._rounds.by(handle.touched + idle)
-
     def _look_round(self) -> None:
         now = self._now()
         soonest = math.inf
         self._inside = True
-        for handle in list(self._live):
-            if handle.state == ATTACHED and handle.exchange is not None:
-                verdict = handle.look(now)
-                if isinstance(verdict, UpstreamFailure):
-                    self._conclude(handle, verdict)
-                elif verdict < soonest:
-                    soonest = verdict
-        self._inside = False
+        try:
+            for handle in list(self._live):
+                if handle.state == ATTACHED and handle.exchange is not None:
+                    verdict = handle.look(now)
+                    if isinstance(verdict, UpstreamFailure):
+                        self._conclude(handle, verdict)
+                    elif verdict < soonest:
+                        soonest = verdict
+        finally:
+            self._inside = False
         if soonest < math.inf:
             self._rounds.by(max(soonest, now + TICK))

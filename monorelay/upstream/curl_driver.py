@@ -53,6 +53,7 @@ class CurlDriver(CurlAsyncHTTPClient):
         self._fetch_options = fetch_options(ca_file, os.environ)
         super().initialize(**fetching)
         self._multi.setopt(pycurl.M_MAXCONNECTS, KEPT_CONNECTIONS)
+        self._fetchers = len(self._free_list)  # that of them which are missing there are at work
         # Attributes of PycURL's classes are slow to find.
         self._socket_action = self._multi.socket_action
         self._add = self._multi.add_handle
@@ -106,7 +107,7 @@ class CurlDriver(CurlAsyncHTTPClient):
                 running = self._socket_action(fd, what)[1]
         finally:
             self._inside = False
-        if running != self._attached:
+        if running != self._attached or len(self._free_list) != self._fetchers:
             self._finish_pending_requests()
         self._alarm.by(self._wanted_at)
 

@@ -36,6 +36,8 @@ LOOKS = 8  # how often the clock is looked at in one first-byte limit while a la
 WITH_BODY = ("POST", "PUT", "PATCH")  # these say Content-Length: 0 when there is none
 HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
+BYTES_SENT = getattr(pycurl, "SIZE_UPLOAD_T", pycurl.SIZE_UPLOAD)  # the old one is deprecated, the new one is not everywhere
+
 RAISED = UpstreamFailure("body", "The relay could not take the answer.")
 BROKEN_UPLOAD = UpstreamFailure("send", "The client broke its upload off.")
 SHORT_UPLOAD = UpstreamFailure("send", "The client's upload ended before the announced length.")
@@ -209,7 +211,8 @@ class EasyHandle:
         self.head_waits = False
         lines = self.lines
         try:
-            self._on_opened(self, lines[0])
+            if self.origin or self.starved:
+                self._on_opened(self, lines[0])
             self.receiver.head(*parse_head(lines))
         except Exception:
             return self._raised()
@@ -271,21 +274,28 @@ class EasyHandle:
                 if at <= now:
                     return UpstreamFailure("idle", f"The upstream fell silent in mid-answer for {limits.idle:g} s.")
                 soonest = min(soonest, at)
-        elif limits.first_byte is not None:
-            at = self._first_byte_due(now, limits.first_byte)
-            if at <= now:
-                return self._overdue(limits.first_byte)
-            soonest = min(soonest, at)
+        else:
+            if limits.first_byte is not None:
+                at = self._first_byte_due(now, limits.first_byte)
+                if at <= now:
+                    return self._overdue(limits.first_byte)
+                soonest = min(soonest, at)
+            if limits.idle is not None:
+                soonest = min(soonest, now + limits.idle)  # in case that the answer begins right now
         return soonest
 
     def first_look(self) -> float:
         """When to look for the first time: no later than any limit can pass."""
         limits = self.timeouts
-        first_byte, total = limits.first_byte, limits.total
+        first_byte, idle, total = limits.first_byte, limits.idle, limits.total
         wait = math.inf if first_byte is None else first_byte
         if self._large or self.upload is not None:
             wait /= LOOKS
-        return self.started + (wait if total is None or total > wait else total)
+        if idle is not None and idle < wait:
+            wait = idle
+        if total is not None and total < wait:
+            wait = total
+        return self.started + wait
 
     def _first_byte_due(self, now: float, limit: float) -> float:
         """The limit runs from the last progress upward: the connection, then each piece of the body that went out."""
@@ -296,7 +306,7 @@ class EasyHandle:
             if self.starved:
                 self.touched = now  # it is the client who lets us wait
             return self.touched + limit
-        sent: float = self._getinfo(pycurl.SIZE_UPLOAD)
+        sent: int = self._getinfo(BYTES_SENT)
         if self._seen < 0.0:
             self.touched = self.started + connected
         if sent != self._seen:
@@ -314,7 +324,7 @@ class EasyHandle:
     def _stood(self) -> Phase:
         if self.opened:
             return "body"
-        if not self._getinfo(pycurl.PRETRANSFER_TIME):
+        if self._getinfo(pycurl.LOCAL_PORT) <= 0:
             return "connect"
         upload = self.upload
         if upload is not None:
@@ -322,7 +332,7 @@ class EasyHandle:
         assert self.request is not None
         body = self.request.body
         assert not isinstance(body, Upload)
-        return "send" if body and self._getinfo(pycurl.SIZE_UPLOAD) < len(body) else "first_byte"
+        return "send" if body and self._getinfo(BYTES_SENT) < len(body) else "first_byte"
 
     def explain(self, number: int, text: str) -> UpstreamFailure:
         """Why libcurl ended this exchange with an error."""
@@ -331,7 +341,7 @@ class EasyHandle:
         if self.upload is not None and self.upload.broken:
             return BROKEN_UPLOAD
         if number == pycurl.E_OPERATION_TIMEDOUT:
-            in_tls = self.origin and self._getinfo(pycurl.CONNECT_TIME)
+            in_tls = self.origin and self._getinfo(pycurl.LOCAL_PORT) > 0
             what = "The TLS handshake was not done" if in_tls else "No connection"
             return UpstreamFailure("tls" if in_tls else "connect", f"{what} within {self._connect:g} s.")
         return explain(number, text, self._stood())

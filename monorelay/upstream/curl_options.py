@@ -1,7 +1,8 @@
 """What the engine asks of libcurl: options set once on every handle, and the request lines in the form that libcurl wants.
 
 Everything here follows from one promise: what the request says is what goes out, and nothing else. So there are no redirects, no
-decompression, no path clean-up, no netrc, no default header lines, and no protocol but HTTP.
+decompression, no path clean-up, no netrc, no default header lines, and no protocol but HTTP. (Newer versions of libcurl write the
+escapes of the path, not of the query, with capital letters: there is no way to stop them that a proxy survives.)
 
 Proxies: libcurl reads ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` from the environment, as everywhere;
 loopback upstreams are never sent through one. Certificates: ``SSL_CERT_FILE`` names the trusted ones, else libcurl's build knows
@@ -12,8 +13,10 @@ once and set on all.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 import pycurl
 
@@ -30,6 +33,10 @@ OTHER_CERTIFICATES = ("/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
 
 # Lines that libcurl would add by itself. An empty one takes it away; a full one of the request's own is sent nevertheless.
 OWN_LINES = (b"Expect:", b"Accept:", b"User-Agent:", b"Content-Type:")
+
+
+NOT_IN_URLS = re.compile("[\0- \x7f]")
+NOT_ASCII = re.compile("[^\0-\x7f]+")
 
 
 class Unsendable(Exception):
@@ -99,10 +106,14 @@ def header_lines(headers: Iterable[str]) -> list[bytes]:
 
 
 def url_bytes(url: str) -> bytes:
-    """The URL as libcurl takes it; characters outside ASCII go out as UTF-8. Raises Unsendable."""
+    """The URL as libcurl takes it; characters outside ASCII go out as escaped UTF-8 (as some versions of libcurl would have it).
+
+    Raises Unsendable.
+    """
     if not url.startswith(("http://", "https://")):
         raise Unsendable("The URL is neither http:// nor https://.")
-    encoded = url.encode("utf-8", "surrogatepass")
-    if any(byte <= 32 or byte == 127 for byte in encoded):
+    if NOT_IN_URLS.search(url):
         raise Unsendable("The URL holds a blank or a control character.")
-    return encoded
+    if not url.isascii():
+        url = NOT_ASCII.sub(lambda found: quote(found[0], errors="surrogatepass"), url)
+    return url.encode("ascii")
