@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from monorelay.config.fields import Layer
 from monorelay.config.files import Checked, Kind, Reader, shown
 from monorelay.config.problems import Problem, did_you_mean
-from monorelay.config.provider import Layer
 from monorelay.config.reading import Place, Sheet, merge
 
 LAYERS: tuple[Layer, ...] = ("vendor", "operator", "runtime")

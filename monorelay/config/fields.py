@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 Path = tuple[str | int, ...]
+Layer = Literal["vendor", "operator", "runtime"]
 
 
 @dataclass(frozen=True, slots=True)

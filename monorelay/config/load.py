@@ -13,11 +13,11 @@ from monorelay.config import crossrefs
 from monorelay.config.crossrefs import Directory
 from monorelay.config.digest import digest_of
 from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, drop_ins, find, named, stand, topmost
-from monorelay.config.fields import Origin, Origins
+from monorelay.config.fields import Layer, Origin, Origins
 from monorelay.config.fields import Path as ValuePath
 from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
 from monorelay.config.problems import ConfigError, Problem, did_you_mean
-from monorelay.config.provider import Layer, ProviderSpec, read_provider
+from monorelay.config.provider import ProviderSpec, read_provider
 from monorelay.config.reading import Place, Reading, Sheet, merge
 from monorelay.config.references import References
 from monorelay.config.route import RouteSpec, read_route, routes_of
@@ -274,7 +274,7 @@ class _Loading:
             if file.checked.sheet is None:
                 continue
             for sheet in routes_of(file.checked.sheet):
-                spec, problems = read_route(sheet, self.references)
+                spec, problems = read_route(sheet, file.layer, self.references)
                 self.problems += problems
                 if spec is not None:
                     yield spec, sheet

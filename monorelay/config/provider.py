@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monorelay.config.fields import Auth, HeaderPair, Origins, Path, QueryRules, Secret, TimeoutRules
+from monorelay.config.fields import Auth, HeaderPair, Layer, Origins, Path, QueryRules, Secret, TimeoutRules
 from monorelay.config.fragments import (
     QUERY,
     auth_field,
@@ -23,7 +23,6 @@ from monorelay.config.references import References
 from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
 from monorelay.config.schema import Schema, field, holds_reference
 
-Layer = Literal["vendor", "operator", "runtime"]
 BEARER = Auth("authorization", "Bearer ")
 
 

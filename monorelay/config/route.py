@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from monorelay.config.fields import HeaderPair, Origins, Path, QueryRules, TimeoutRules
+from monorelay.config.fields import HeaderPair, Layer, Origins, Path, QueryRules, TimeoutRules
 from monorelay.config.fragments import QUERY, read_query, read_timeouts, timeout_fields, unfold_timeout
 from monorelay.config.headers import HEADERS, fold_case, header_text, read_headers, reply_header
 from monorelay.config.problems import Problem
@@ -43,6 +43,7 @@ class RouteSpec:
     path: str
     methods: tuple[str, ...]
     origins: Origins
+    layer: Layer = "operator"
     needs: str | None = None
     answer: str | None = None
     reply: ReplySpec | None = None
@@ -222,7 +223,7 @@ _KINDS = ("needs", "answer", "reply")
 _RELAYED_ONLY = ("upstream", "body", "model", "refers", "max_body", "query", "timeouts", "stream", "headers")
 
 
-def read_route(sheet: Sheet, references: References) -> tuple[RouteSpec | None, list[Problem]]:
+def read_route(sheet: Sheet, layer: Layer, references: References) -> tuple[RouteSpec | None, list[Problem]]:
     """The spec of one route, or None where it has no name or path; and what was found wrong on the way."""
     reading = Reading(sheet, references)
     top = reading.top
@@ -236,6 +237,7 @@ def read_route(sheet: Sheet, references: References) -> tuple[RouteSpec | None, 
         path=path or "",
         methods=tuple(dict.fromkeys(word for node in top["methods"].items() if (word := node.read(method, None)) is not None)),
         origins=sheet.origins(),
+        layer=layer,
         needs=top["needs"].read(capability, None),
         answer=top["answer"].read(choice(*ANSWERS), None),
         reply=_read_reply(top["reply"]),

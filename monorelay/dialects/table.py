@@ -50,6 +50,11 @@ def translator_for(client: str, upstream: str) -> Translator | None:
     return Passthrough(client) if client == upstream else PAIRS.get((client, upstream))
 
 
+def upstreams_for(client: str) -> tuple[str, ...]:
+    """The capabilities that can serve a client's, in order of preference: itself first, then the table's order."""
+    return (client, *(upstream for wanted, upstream in PAIRS if wanted == client))
+
+
 def known_capabilities() -> tuple[str, ...]:
     """All words with a meaning of their own, sorted; an operator may use others."""
     return tuple(sorted(_STREAMING | _WHOLE))

@@ -27,10 +27,6 @@ from monorelay.plan.table import RouteTable, parameter_names
 from monorelay.plan.templates import KEY_VARIABLES, REQUEST_VARIABLES, Scrubber, TemplateError, credential, key_values, token_digest
 from monorelay.plan.urls import compile_query, compile_url
 
-# The relay's own answers (web/answers.py): the words that a route's ``answer`` may use.
-ANSWERS = ("models", "model", "anthropic_models", "health", "info", "metrics", "welcome")
-
-
 _LIST_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60.0}
 
 
@@ -184,25 +180,19 @@ def _timeouts(route: RouteSpec, provider: ProviderSpec, offer: OfferSpec) -> Tim
 
 
 def _unused(config: Config, routes: list[Route]) -> Iterator[Problem]:
-    """Routes that nobody serves, offers that no route needs, answers that do not exist."""
+    """Routes that nobody serves, offers that no route needs."""
     needed = {route.spec.needs for route in routes}
     offered = {offer.capability for spec in config.providers for offer in spec.offers}
     known = set(known_capabilities()) | {name for name in needed if name is not None}
     for route in routes:
         origins = route.spec.origins
-        if route.spec.answer is not None and route.spec.answer not in ANSWERS:
-            hint = near_miss(route.spec.answer, ANSWERS)
-            text = f"unknown answer '{route.spec.answer}'" + (
-                f", did you mean {hint}?" if hint else f", known are {', '.join(ANSWERS)}"
-            )
-            yield _problem(origins.of("answer"), "answer", text)
         needs = route.spec.needs
         if needs is None or route.lanes:
             continue
         hint = near_miss(needs, sorted(offered.union(known_capabilities())))
         if needs not in known_capabilities() and hint is not None:
             yield _problem(origins.of("needs"), "needs", f"no provider offers '{needs}', did you mean {hint}?", warning=True)
-        elif config.providers:
+        elif route.spec.layer != "vendor":  # shipped routes wait for whoever will offer what they need
             text = f"no provider offers '{needs}': route '{route.spec.name}' cannot be served"
             yield _problem(origins.of("needs"), "needs", text, warning=True)
     upstream_only = {name for name in known if name.endswith(".models")}

@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from monorelay.config.fields import HeaderRules
+from monorelay.config.headers import CREDENTIALS, NEVER
 from monorelay.plan.globs import compile_globs, is_glob
 from monorelay.plan.templates import Template, compile_template
 
-# RFC 9110 section 7.6.1 and the framing of one connection: these belong to a hop, never to a message.
-HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
-)
-# What a client sends to us and to nobody else. The credential stays here even when a rule asks for it.
-NEVER_UP = HOP_BY_HOP | frozenset(
-    "host content-length cookie cookie2 authorization x-api-key x-access-key expect x-monorelay-provider".split()
-)
-NEVER_DOWN = HOP_BY_HOP | frozenset({"content-length", "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security"})
+# What no glob may catch either: what belongs to one connection, and the credential that a client sends to us and to nobody else.
+NEVER_UP = NEVER | CREDENTIALS | {"cookie2", "x-monorelay-provider"}
+NEVER_DOWN = NEVER | {"set-cookie2", "alt-svc", "strict-transport-security"}
 # What every answer brings back without being asked: the body's own description, request ids, and what a client's retry needs.
 ALWAYS_DOWN = (
     "content-type",

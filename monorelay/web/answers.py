@@ -76,7 +76,7 @@ class Answers:
         self._started = time.time()
 
     def give(self, name: str, question: Question) -> Answer:
-        """``name`` is one of ``plan.compile.ANSWERS``; the compiler refused all others."""
+        """``name`` is one of ``config.route.ANSWERS``: no other gets through the schema."""
         answer: Answer = getattr(self, f"answer_{name}")(question)
         return answer
 

@@ -105,11 +105,6 @@ def test_problems_of_all_lanes_come_at_once_with_their_place() -> None:
     ]
 
 
-def test_an_unknown_answer_is_a_problem() -> None:
-    with pytest.raises(ConfigError, match="unknown answer 'modells', did you mean models"):
-        compile_plan(config(routes=(route("list", "/l", methods=("GET",), answer="modells"),)), 1)
-
-
 def test_a_route_that_nobody_serves_and_an_offer_that_nobody_needs_are_warnings() -> None:
     """Now, not at the first request."""
     routes = (route(), route("ocr", "/ocr", needs="acme.ocr"), route("chatt", "/chatt", needs="openai.chatt"))
