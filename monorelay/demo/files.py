@@ -1,4 +1,4 @@
-"""/v1/files: upload, list, retrieve, content, delete. Contents come back byte for byte and are bounded together."""
+"""/v1/files: upload, list, retrieve, content, delete. Contents come back byte for byte; all of them together stay under 512 MiB."""
 
 from __future__ import annotations
 

@@ -532,8 +532,8 @@ def models(clients: Clients) -> None:
 
 @call("anthropic.models")
 def anthropic_models(clients: Clients) -> None:
-    ids = [model.id for model in clients.anthropic.models.list(limit=5)]  # follows the pages
-    assert CLAUDE in ids and len(ids) == len(set(ids)) > 5
+    ids = [model.id for model in clients.anthropic.models.list(limit=1)]  # follows the pages
+    assert CLAUDE in ids and len(ids) == len(set(ids)) > 1
     assert clients.anthropic.models.retrieve(CLAUDE).id == CLAUDE
 
 
