@@ -30,6 +30,8 @@ STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
 ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
+_WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
+
 Headers = Sequence[tuple[str, str]]
 
 
@@ -161,7 +163,7 @@ class Delivery:
                 self._timer = self._loop.call_later(COMMIT_AFTER, self._commit_late)
             else:
                 self._on_chunk, self._on_end = self._first_chunk, self._end_whole  # what cannot be read is relayed as it is
-        elif "json" in kind:
+        elif kind.partition(";")[0].rstrip().endswith(_WHOLE_JSON):
             self._json = readable
             self._on_chunk, self._on_end = self._hold_answer, self._end_whole
         else:

@@ -181,6 +181,11 @@ class _Peer(asyncio.Protocol):
         self._room = asyncio.Event()
         self._room.set()
 
+    @property
+    def unread(self) -> int:
+        """Bytes that came and were not taken: of a request that is not complete."""
+        return len(self._read)
+
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         recorder = self._recorder
