@@ -60,7 +60,7 @@ class _Served:
 class Catalogue:
     """One plan plus the model lists by provider name.
 
-    Mutable: only two memories of pure results, the resolutions and the merged list.
+    Mutable: only two memories of pure results, the resolutions and the merged lists.
 
     >>> catalogue.resolve(route, "gpt-4o@openai").targets[0].model
     'gpt-4o'
@@ -77,7 +77,7 @@ class Catalogue:
         self._overrides = [(glob, _pattern(glob), name) for glob, name in routing.model_overrides]
         self._providers_by_fold = {fold(name): name for name in plan.providers}
         self._memory: dict[tuple[str, str, str | None], Resolution] = {}
-        self._merged: tuple[ModelEntry, ...] | None = None
+        self._merged: dict[str, tuple[ModelEntry, ...]] = {}  # by route's name; "" = over all routes
 
     # ------------------------------------------------------------------ resolving
 
@@ -272,20 +272,22 @@ class Catalogue:
 
     def models(self) -> tuple[ModelEntry, ...]:
         """Every model of every enabled provider, aliases first; ``owned_by`` is the provider that a request for it would reach."""
-        if self._merged is None:
-            self._merged = tuple(self._merge())
-        return self._merged
+        if "" not in self._merged:
+            lanes = {name: lane for route in self.plan.routes for name, lane in route.lanes.items()}
+            self._merged[""] = tuple(self._merge({name: lanes[name] for name in self.plan.providers if name in lanes}))
+        return self._merged[""]
 
     def reachable(self, route: Route) -> tuple[ModelEntry, ...]:
-        """The part of ``models()`` that ``route`` can serve."""
-        return tuple(entry for entry in self.models() if entry.owned_by in route.lanes)
+        """Every model that ``route`` can serve; ``owned_by`` is the provider that a request on this route would reach."""
+        name = route.spec.name
+        if name not in self._merged:
+            self._merged[name] = tuple(self._merge(route.lanes))
+        return self._merged[name]
 
-    def _merge(self) -> Iterable[ModelEntry]:
-        lanes = {name: lane for route in self.plan.routes for name, lane in route.lanes.items()}
-        everywhere = {name: lanes[name] for name in self.plan.providers if name in lanes}
+    def _merge(self, lanes: Mapping[str, Lane]) -> Iterable[ModelEntry]:
         for model in self._names():
             try:
-                owner = self._resolve(everywhere, model, None).targets[0].provider.name
+                owner = self._resolve(lanes, model, None).targets[0].provider.name
             except RelayError:
                 continue  # an alias of something that nobody serves (any more)
             entry = self._served[owner].listed.get(model, ModelEntry(model))

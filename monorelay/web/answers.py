@@ -110,8 +110,7 @@ class Answers:
             for name, lane in route.lanes.items()
             if lane.translator.native and lane.provider.enabled
         }
-        models = self._resources.catalogue(question.plan).models()
-        return self._page_of(question, [entry for entry in models if entry.owned_by in native])
+        return self._page_of(question, [entry for entry in self._reachable(question.plan) if entry.owned_by in native])
 
     def _reachable(self, plan: Plan) -> Iterable[ModelEntry]:
         """What any route of the paged family can reach."""

@@ -197,6 +197,17 @@ def test_whatever_the_list_names_resolves_to_its_owner() -> None:
         assert book._resolve(everywhere, name, None).targets[0].provider.name == owner
 
 
+def test_a_route_lists_what_it_can_reach_whoever_comes_first_elsewhere() -> None:
+    """A model that a provider of another dialect owns first is still served here by the second."""
+    book = catalogue(
+        provider("chatter", "openai.chat", include=("both", "chat-only")),
+        provider("embedder", "openai.embeddings", include=("both",)),
+    )
+    embeddings = book.plan.routes[1]
+    assert [(entry.id, entry.owned_by) for entry in book.reachable(embeddings)] == [("both", "embedder")]
+    assert [(entry.id, entry.owned_by) for entry in book.models()] == [("both", "chatter"), ("chat-only", "chatter")]
+
+
 def test_a_resolution_tells_its_steps_and_their_place() -> None:
     book = catalogue(aliases=(("fast", "exact-1"),))
     steps = book.resolve(book.plan.routes[0], "fast").steps
