@@ -137,8 +137,8 @@ def test_check_refuses_what_a_start_would_refuse(operator: Write, say: Callable[
 
 
 def test_missing_directory(say: Callable[..., Said], tmp_path: Path) -> None:
-    """A directory that was named has to be there, for every command."""
-    for command in (["check"], ["routes"], ["providers"], ["explain", "x"], ["run"]):
+    """A directory that was named has to be there, for every command (run: in test_cli_processes.py)."""
+    for command in (["check"], ["routes"], ["providers"], ["explain", "x"]):
         said = say(*command, "--config-dir", tmp_path / "missing")
         assert said.code == 78 and "missing" in said.err + said.out
 

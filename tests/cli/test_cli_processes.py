@@ -163,6 +163,13 @@ def test_run_refuses_bad_files(start: Start, tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in relay.stderr] == [f"{tmp_path}/etc/config.yml:{line}" for line in ("2:3", "3:3")]
 
 
+def test_run_refuses_a_missing_directory(start: Start, tmp_path: Path) -> None:
+    """A directory that was named has to be there."""
+    relay = start("run", "--config-dir", tmp_path / "missing")
+    assert relay.ended() == 78
+    assert f"{tmp_path}/missing" in relay.stderr[-1]
+
+
 def test_run_with_nothing_but_a_key(start: Start, tmp_path: Path) -> None:
     """A provider whose usual variable is set is served with no file written; the relay says that it is open."""
     relay = start(
