@@ -53,7 +53,15 @@ class Relay:
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "monorelay", "run", "--config-dir", str(self.etc), *(arguments or ("--listen", "127.0.0.1:0"))],
+                [
+                    sys.executable,
+                    "-m",
+                    "monorelay",
+                    "run",
+                    "--config-dir",
+                    str(self.etc),
+                    *(arguments or ("--listen", "127.0.0.1:0")),
+                ],
                 cwd=TOP,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

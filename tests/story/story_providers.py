@@ -43,4 +43,7 @@ def anthropic_like(origin: str, name: str, *models: str, **more: Any) -> dict[st
 
 def both(origin: str) -> dict[str, Any]:
     """``acme`` serves gpt-acme and vendor/gpt-acme; ``claudia`` serves claude-acme."""
-    return {"acme": openai_like(origin, "acme", "gpt-acme", "vendor/gpt-acme"), "claudia": anthropic_like(origin, "claudia", "claude-acme")}
+    return {
+        "acme": openai_like(origin, "acme", "gpt-acme", "vendor/gpt-acme"),
+        "claudia": anthropic_like(origin, "claudia", "claude-acme"),
+    }

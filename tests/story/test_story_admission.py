@@ -14,7 +14,10 @@ from story_upstream import Recorder
 from test_story_endpoints import OWN, PUBLIC, ROWS
 
 TOKEN = "tok-story-ci"
-CLIENTS = {"ci": {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}, "night": {"sha256": hashlib.sha256(b"tok-night").hexdigest().upper()}}
+CLIENTS = {
+    "ci": {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest()},
+    "night": {"sha256": hashlib.sha256(b"tok-night").hexdigest().upper()},
+}
 CHAT = {"model": "gpt-acme", "messages": []}
 GOOD = [
     (("Authorization", f"Bearer {KEY}"),),
@@ -72,7 +75,9 @@ def test_every_way_to_say_the_credential_works_on_every_family(
     answer = relay.ask("POST", path, *headers, body={"model": model}, key=None)
     assert answer.status == 200
     request = upstream.taken()
-    assert request.names & {"authorization", "x-api-key", "x-access-key"} == {"authorization" if model == "gpt-acme" else "x-api-key"}
+    assert request.names & {"authorization", "x-api-key", "x-access-key"} == {
+        "authorization" if model == "gpt-acme" else "x-api-key"
+    }
     for secret in (KEY, TOKEN, "tok-night", "wrong", "dXNlcjpwYXNz"):
         assert secret.encode() not in request.head
 
@@ -100,8 +105,15 @@ def test_a_field_that_comes_twice_counts_twice(relay: Relay, upstream: Recorder,
 
 def test_401_in_the_anthropic_family_carries_its_type_too(relay: Relay) -> None:
     """A superset, so that both SDKs parse it: by the route's dialect, or by anthropic-version where the route has none."""
-    for path, headers in (("/v1/messages", ()), ("/v1/messages/count_tokens", ()), ("/v1/anthropic/models", ()), ("/v1/nothing", (("anthropic-version", "2023-06-01"),))):
-        answer = relay.ask("POST" if "messages" in path else "GET", path, *headers, key=None, body={} if "messages" in path else None)
+    for path, headers in (
+        ("/v1/messages", ()),
+        ("/v1/messages/count_tokens", ()),
+        ("/v1/anthropic/models", ()),
+        ("/v1/nothing", (("anthropic-version", "2023-06-01"),)),
+    ):
+        answer = relay.ask(
+            "POST" if "messages" in path else "GET", path, *headers, key=None, body={} if "messages" in path else None
+        )
         assert answer.status == 401
         assert answer.json["type"] == "error" and answer.error["type"] == "auth_error", path
     assert "type" not in relay.ask("POST", "/v1/chat/completions", key=None, body=CHAT).json
@@ -177,8 +189,14 @@ def test_models_can_be_made_private(relay: Relay, start: Callable[..., Relay], u
             ]
         }
     }
-    name = next(path.name for path in (Path(__file__).resolve().parents[2] / "routes.d").iterdir() if "answer: models" in path.read_text())
-    private = start({"server": SERVER, "providers": both(upstream.origin)}, files={f"routes.d/{name}": routes["routes.d/80-models.yml"]}, environ=SECRETS)
+    name = next(
+        path.name for path in (Path(__file__).resolve().parents[2] / "routes.d").iterdir() if "answer: models" in path.read_text()
+    )
+    private = start(
+        {"server": SERVER, "providers": both(upstream.origin)},
+        files={f"routes.d/{name}": routes["routes.d/80-models.yml"]},
+        environ=SECRETS,
+    )
     for path in ("/v1/models", "/v1/models/gpt-acme"):
         assert private.ask("GET", path, key=None).status == 401
         assert private.ask("HEAD", path, key=None).status == 401
@@ -203,7 +221,13 @@ def test_the_access_key_can_be_switched_off(start: Callable[..., Relay], upstrea
 def test_an_empty_access_key_matches_nothing(start: Callable[..., Relay], upstream: Recorder) -> None:
     """With client tokens configured the relay is not open, and the empty key is no key."""
     relay = start({"server": {**SERVER, "access_key": ""}, "clients": CLIENTS, "providers": both(upstream.origin)}, environ=SECRETS)
-    for headers in ((), (("Authorization", "Bearer "),), (("x-api-key", ""),), (("X-Access-Key", ""),), (("Authorization", "Bearer x"),)):
+    for headers in (
+        (),
+        (("Authorization", "Bearer "),),
+        (("x-api-key", ""),),
+        (("X-Access-Key", ""),),
+        (("Authorization", "Bearer x"),),
+    ):
         assert relay.ask("POST", "/v1/chat/completions", *headers, body=CHAT, key=None).status == 401
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key=TOKEN).status == 200
 
@@ -238,7 +262,18 @@ def test_an_open_relay_ignores_credentials_and_sends_none_up(
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.1:8787", "localhost", "LocalHost:8787", "localhost.", "app.localhost:1", "[::1]:8787", "[::1]", "127.9.9.9"]
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8787",
+        "localhost",
+        "LocalHost:8787",
+        "localhost.",
+        "app.localhost:1",
+        "[::1]:8787",
+        "[::1]",
+        "127.9.9.9",
+    ],
 )
 def test_an_open_relay_answers_to_loopback_names(open_relay: Relay, host: str) -> None:
     """Whatever a program on this machine may call it."""
@@ -262,7 +297,10 @@ def test_an_open_relay_answers_to_loopback_names(open_relay: Relay, host: str) -
         "2130706433",
     ],
 )
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/health"), ("GET", "/"), ("GET", "/nothing")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/health"), ("GET", "/"), ("GET", "/nothing")],
+)
 def test_an_open_relay_refuses_a_foreign_host(open_relay: Relay, upstream: Recorder, method: str, path: str, host: str) -> None:
     """403 for any other name, on every path, so that no web page reaches it by DNS rebinding."""
     answer = open_relay.ask(method, path, ("Host", host), body=CHAT if method == "POST" else None, key=None)

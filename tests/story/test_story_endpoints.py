@@ -76,7 +76,16 @@ ROWS = [
     ("POST", "/v1/messages/count_tokens", "/claudia/v1/messages/count_tokens", "claude"),
     ("POST", "/v1/rerank", "/acme/v1/rerank", "json"),
 ]
-OWN = ["/", "/health", "/api/info", "/metrics", "/v1/models", "/v1/models/gpt-acme", "/v1/models/vendor/gpt-acme", "/v1/anthropic/models"]
+OWN = [
+    "/",
+    "/health",
+    "/api/info",
+    "/metrics",
+    "/v1/models",
+    "/v1/models/gpt-acme",
+    "/v1/models/vendor/gpt-acme",
+    "/v1/anthropic/models",
+]
 PUBLIC = ["/", "/health", "/api/info", "/v1/models", "/v1/models/gpt-acme", "/v1/models/vendor/gpt-acme"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -118,7 +127,11 @@ BODIES: dict[str, list[tuple[str, bytes | None]]] = {
     "claude": [("application/json", strange_json("claude-acme"))],
     "form": [(FORM_TYPE, strange_form("gpt-acme", "file"))],
     "form?": [(FORM_TYPE, strange_form(model, field)) for model in ("gpt-acme", None) for field in ("image", "image[]", "file")],
-    "raw": [("multipart/form-data; boundary=x", b"--x\r\nno form at all\x00\xff"), ("text/plain", b"anything"), ("", b"z" * 300_000)],
+    "raw": [
+        ("multipart/form-data; boundary=x", b"--x\r\nno form at all\x00\xff"),
+        ("text/plain", b"anything"),
+        ("", b"z" * 300_000),
+    ],
 }
 CASES = [(method, path, up, kind, body) for method, path, up, kind_name in ROWS for kind, body in BODIES[kind_name]]
 
@@ -129,7 +142,9 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "up", "kind", "body"), CASES, ids=[f"{case[0]} {case[1]} {case[3][:20]} {number}" for number, case in enumerate(CASES)]
+    ("method", "path", "up", "kind", "body"),
+    CASES,
+    ids=[f"{case[0]} {case[1]} {case[3][:20]} {number}" for number, case in enumerate(CASES)],
 )
 def test_every_row_is_relayed_unchanged(
     relay: Relay, upstream: Recorder, method: str, path: str, up: str, kind: str, body: bytes | None
@@ -201,7 +216,17 @@ def test_path_parameters_go_up_as_they_were_written(relay: Relay, upstream: Reco
     assert upstream.taken().target == f"/acme/v1/files/{part}/content"
 
 
-@pytest.mark.parametrize("path", ["/v1/files/..", "/v1/files/%2e%2e", "/v1/files/.", "/v1/files/%2E%2E%2Fmodels", "/v1/files/a%2F..%2Fb/content", "/v1/files/..%5Cx"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/files/..",
+        "/v1/files/%2e%2e",
+        "/v1/files/.",
+        "/v1/files/%2E%2E%2Fmodels",
+        "/v1/files/a%2F..%2Fb/content",
+        "/v1/files/..%5Cx",
+    ],
+)
 def test_a_path_cannot_climb_upstream(relay: Relay, upstream: Recorder, path: str) -> None:
     """A segment that means "up" once decoded is no id: 404, and nothing goes up."""
     assert relay.ask("GET", path).status == 404

@@ -34,8 +34,14 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
         "claudette": anthropic_like(origin, "claudette", "quick-claude", timeouts={"first_byte": 1, "idle": 1}),
     }
     routing = {
-        "aliases": {"fast": "gpt-acme", "longer-name": "fast", "far": "other-1@other", "sonnet": "claude-acme", 'quo"ted': "gpt-acme"},
-        "model_overrides": {"other-2": "renamed \u20ac \"x\"", "other-form": "renamed-form"},
+        "aliases": {
+            "fast": "gpt-acme",
+            "longer-name": "fast",
+            "far": "other-1@other",
+            "sonnet": "claude-acme",
+            'quo"ted': "gpt-acme",
+        },
+        "model_overrides": {"other-2": 'renamed \u20ac "x"', "other-form": "renamed-form"},
     }
     return start({"server": SERVER, "providers": providers, "model_routing": routing}, environ=SECRETS)
 
@@ -69,7 +75,9 @@ BODY = b'{ "a":1.0,"model" : %b ,\n"n":1E400, "text":"\\u00e9\xc3\xa9\\/ \\"mode
         (b'"other-@a@OTHER"', b'"other-@a"', "other"),
     ],
 )
-def test_a_renamed_model_is_spliced_into_the_bytes(relay: Relay, upstream: Recorder, asked: bytes, sent: bytes, provider: str) -> None:
+def test_a_renamed_model_is_spliced_into_the_bytes(
+    relay: Relay, upstream: Recorder, asked: bytes, sent: bytes, provider: str
+) -> None:
     """Only the model's value changes, and only where a rule says so: not a model named in a text, or further down."""
     answer = post(relay, "/v1/chat/completions", BODY % asked)
     assert answer.status == 200, answer
@@ -98,7 +106,9 @@ def test_the_model_of_a_form_is_spliced_too(relay: Relay, upstream: Recorder) ->
     )
     for asked, sent in ((b"longer-name", b"gpt-acme"), (b"gpt-acme@acme", b"gpt-acme"), (b"other-form", b"renamed-form")):
         upstream.reset()
-        answer = relay.ask("POST", "/v1/audio/transcriptions", ("Content-Type", "multipart/form-data; boundary=b"), body=form % asked)
+        answer = relay.ask(
+            "POST", "/v1/audio/transcriptions", ("Content-Type", "multipart/form-data; boundary=b"), body=form % asked
+        )
         assert answer.status == 200, answer
         assert upstream.taken().body == form % sent
         assert upstream.taken().header("content-type") == "multipart/form-data; boundary=b"
@@ -124,7 +134,10 @@ def test_two_identical_requests_both_reach_the_upstream(relay: Relay, upstream: 
 # ---------------------------------------------------------------------------------------------------- a whole answer
 
 ANSWERS = [
-    (b'{"id": "x", "n": 1.0, "big": 12345678901234567890123, "e": 1E5, "text": "\\u00e9\xc3\xa9\\/", "x":null}', "application/json"),
+    (
+        b'{"id": "x", "n": 1.0, "big": 12345678901234567890123, "e": 1E5, "text": "\\u00e9\xc3\xa9\\/", "x":null}',
+        "application/json",
+    ),
     (b'  {"a" : [ ] }\r\n\r\n', "application/json; charset=utf-8"),
     (b"[1,2]", "application/json"),
     (b'{"unknown": {"deep": [[[1]]]}, "choices": "not a list"}', "application/vnd.acme+json"),
@@ -213,9 +226,9 @@ def test_a_compressed_answer_is_relayed_unchanged(relay: Relay, upstream: Record
 CHAT_EVENTS = [
     b": OPENROUTER PROCESSING\n\n",
     b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"n":1.0}\n\n',
-    b"event: strange\nid: 7\nretry: 10\ndata: {\"unknown\":true}\n\n",
+    b'event: strange\nid: 7\nretry: 10\ndata: {"unknown":true}\n\n',
     b'data: {"choices":[{"delta":{"content":"\\u00e9 \xf0\x9f\x98\x80"},"logprobs":null}]}\n\n',
-    b"data:{\"choices\":[],\ndata: \"x\":1}\n\n",
+    b'data:{"choices":[],\ndata: "x":1}\n\n',
     b"\n\n",
     b": keep\n\n",
     b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
@@ -249,7 +262,11 @@ STREAMS = {
     "completions": ("/v1/completions", STREAM, CHAT_EVENTS),
     "messages": ("/v1/messages", CLAUDE_STREAM, MESSAGES_EVENTS),
     "responses": ("/v1/responses", STREAM, RESPONSES_EVENTS),
-    "images": ("/v1/images/generations", STREAM, [b'event: image_generation.completed\ndata: {"type":"image_generation.completed"}\n\n']),
+    "images": (
+        "/v1/images/generations",
+        STREAM,
+        [b'event: image_generation.completed\ndata: {"type":"image_generation.completed"}\n\n'],
+    ),
 }
 
 
@@ -382,7 +399,7 @@ def test_64_kib_that_say_nothing_commit_a_stream(relay: Relay, upstream: Recorde
         while len(received) < 65 * 1005:
             received += wire.chunk() or b""
         gate.set()
-        while (piece := wire.chunk()):
+        while piece := wire.chunk():
             received += piece
         assert received == b"".join(noise) + b": more\n\n" + b"".join(CHAT_EVENTS)
 
@@ -399,7 +416,9 @@ def test_an_http_1_0_client_gets_its_stream_until_the_connection_ends(relay: Rel
     upstream.answer(streamed(*CHAT_EVENTS))
     with relay.wire() as wire:
         body = json.dumps(STREAM).encode()
-        wire.send(b"POST /v1/chat/completions HTTP/1.0\r\nx-api-key: %b\r\nContent-Length: %d\r\n\r\n%b" % (KEY.encode(), len(body), body))
+        wire.send(
+            b"POST /v1/chat/completions HTTP/1.0\r\nx-api-key: %b\r\nContent-Length: %d\r\n\r\n%b" % (KEY.encode(), len(body), body)
+        )
         status, headers, _ = wire.head()
         assert status == 200 and "transfer-encoding" not in dict(headers)
         assert wire.until(b"data: [DONE]\n\n") == b"".join(CHAT_EVENTS)
@@ -422,7 +441,9 @@ def in_band(stream: str, rest: bytes) -> dict[str, Any]:
     if stream == "messages":
         assert event["type"] == "error"
     if stream == "responses":
-        assert event["type"] == "response.failed" and event["response"]["status"] == "failed" and event["response"]["id"] == "resp_s"
+        assert (
+            event["type"] == "response.failed" and event["response"]["status"] == "failed" and event["response"]["id"] == "resp_s"
+        )
         return event["response"]["error"]  # type: ignore[no-any-return]
     return event["error"]  # type: ignore[no-any-return]
 
@@ -477,11 +498,31 @@ def test_what_the_upstream_says_after_the_commit_is_relayed(relay: Relay, upstre
     ("stream", "event", "status", "kind"),
     [
         ("chat", b'data: {"error":{"message":"the sea","type":"server_error","code":500}}\n\n', 503, "upstream_error"),
-        ("messages", b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"the sea"}}\n\n', 503, "upstream_error"),
-        ("responses", b'event: response.failed\ndata: {"type":"response.failed","response":{"id":"r","error":{"code":"server_error","message":"the sea"}}}\n\n', 503, "upstream_error"),
+        (
+            "messages",
+            b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"the sea"}}\n\n',
+            503,
+            "upstream_error",
+        ),
+        (
+            "responses",
+            b'event: response.failed\ndata: {"type":"response.failed","response":{"id":"r","error":{"code":"server_error","message":"the sea"}}}\n\n',
+            503,
+            "upstream_error",
+        ),
         ("responses", b'event: error\ndata: {"type":"error","code":"server_error","message":"the sea"}\n\n', 503, "upstream_error"),
-        ("chat", b'data: {"error":{"message":"the sea","type":"invalid_request_error","code":400}}\n\n', 400, "invalid_request_error"),
-        ("messages", b'event: error\ndata: {"type":"error","error":{"type":"invalid_request_error","message":"the sea"}}\n\n', 400, "invalid_request_error"),
+        (
+            "chat",
+            b'data: {"error":{"message":"the sea","type":"invalid_request_error","code":400}}\n\n',
+            400,
+            "invalid_request_error",
+        ),
+        (
+            "messages",
+            b'event: error\ndata: {"type":"error","error":{"type":"invalid_request_error","message":"the sea"}}\n\n',
+            400,
+            "invalid_request_error",
+        ),
     ],
 )
 def test_an_error_event_before_the_commit_is_a_real_status(
@@ -516,7 +557,7 @@ def test_a_stream_that_breaks_before_its_content_is_a_real_status(relay: Relay, 
         ok(b"   "),
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{}", CLOSE),
         streamed(b'{"a": ', kind="application/json", end=False),
-        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"a\": [1, 2", CLOSE),
+        (b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"a": [1, 2', CLOSE),
         (CLOSE,),
         (b"HTTP/1.1 20", CLOSE),
         (b"nonsense\r\n\r\n", CLOSE),
@@ -559,7 +600,9 @@ def test_a_client_that_goes_away_cancels_the_upstream_call(relay: Relay, upstrea
     elif stream:
         upstream.answer(streamed(*CHAT_EVENTS[:4], HANG))
     else:
-        upstream.answer((b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 2_000_000, HANG))
+        upstream.answer(
+            (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 2_000_000, HANG)
+        )
     name = f"leaver-{stream}-{when.split()[0]}"
     with relay.wire() as wire:
         wire.request("POST", "/v1/chat/completions", AUTH, ("x-request-id", name), body=body)
@@ -593,7 +636,7 @@ def test_a_client_that_leaves_in_its_upload_cancels_it(relay: Relay, upstream: R
 
 def test_a_client_that_reads_slowly_slows_the_upstream_down(relay: Relay, upstream: Recorder) -> None:
     """The relay holds 256 KiB at most: of 64 MB only little leaves the upstream while the client does not read."""
-    piece = b"data: {\"choices\":[{\"delta\":{\"content\":\"" + b"y" * 16_000 + b"\"}}]}\n\n"
+    piece = b'data: {"choices":[{"delta":{"content":"' + b"y" * 16_000 + b'"}}]}\n\n'
     upstream.answer(streamed(*([piece] * 4000), *CHAT_EVENTS[7:]))
     with Wire(relay.host, relay.port, receive_buffer=32 * 1024) as wire:
         wire.request("POST", "/v1/chat/completions", AUTH, body=STREAM)
@@ -605,7 +648,7 @@ def test_a_client_that_reads_slowly_slows_the_upstream_down(relay: Relay, upstre
         assert before < 24_000_000  # the kernel's buffers, twice, are the most of it
         assert wire.head()[0] == 200
         total = 0
-        while (chunk := wire.chunk()):
+        while chunk := wire.chunk():
             total += len(chunk)
         assert total == 4000 * len(piece) + len(b"".join(CHAT_EVENTS[7:]))
 
@@ -614,7 +657,9 @@ def test_a_download_of_200_mb_keeps_the_relay_small(relay: Relay, upstream: Reco
     """Constant memory, byte-exact, both ways."""
     size = 200 * 1024 * 1024
     block = bytes(range(256)) * 4096
-    upstream.answer((f"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n".encode(), *([block] * 200)))
+    upstream.answer(
+        (f"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n".encode(), *([block] * 200))
+    )
     before = resident(relay)
     with relay.wire() as wire:
         wire.request("GET", "/v1/files/f/content", AUTH)
@@ -634,7 +679,9 @@ def test_an_upload_of_100_mb_keeps_the_relay_small(relay: Relay, upstream: Recor
     before = resident(relay)
     most = 0
     with relay.wire() as wire:
-        wire.send(f"POST /v1/files HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {size}\r\n\r\n".encode())
+        wire.send(
+            f"POST /v1/files HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {size}\r\n\r\n".encode()
+        )
         for _ in range(100):
             wire.send(block)
             most = max(most, resident(relay))

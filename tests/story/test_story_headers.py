@@ -16,7 +16,11 @@ ODD = {
     "forward": ["x-one", "x-glob-*", "x-list", "X-Gone", "x-only-list"],
     "rename": {"x-old": "x-new", "X-Swap-A": "x-swap-b"},
     "default": {"x-def": "default", "x-one": "not this"},
-    "set": {"x-set": "set", "x-said": "{{ model }} {{ label }} {{ provider }} {{ request_id }} {{ client }}", "x-secret": "${UP_C}"},
+    "set": {
+        "x-set": "set",
+        "x-said": "{{ model }} {{ label }} {{ provider }} {{ request_id }} {{ client }}",
+        "x-secret": "${UP_C}",
+    },
     "remove": {"x-gone": None, "x-list": ["bad*", "worse"], "x-glob-secret": None},
 }
 
@@ -43,7 +47,10 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
             },
         ),
         "narrow": openai_like(
-            origin, "narrow", "narrow-model", headers={"request": {"forward": ["x-a", "x-b"], "only": ["content-type", "x-a", "authorization", "accept-encoding"]}}
+            origin,
+            "narrow",
+            "narrow-model",
+            headers={"request": {"forward": ["x-a", "x-b"], "only": ["content-type", "x-a", "authorization", "accept-encoding"]}},
         ),
         "beta": anthropic_like(
             origin, "beta", "beta-model", headers={"request": {"only": {"anthropic-beta": ["keep-*", "exact"]}}}
@@ -86,7 +93,9 @@ NEVER: list[Pair] = [
 
 def test_what_no_rule_forwards_is_not_sent(relay: Relay, upstream: Recorder) -> None:
     """Hop-by-hop fields, cookies, credentials, proxies' and SDKs' chatter stay here; libcurl adds nothing of its own."""
-    answer = relay.ask("POST", "/v1/chat/completions", *NEVER, ("Connection", "keep-alive, x-one"), ("Host", "relay.example"), body=CHAT)
+    answer = relay.ask(
+        "POST", "/v1/chat/completions", *NEVER, ("Connection", "keep-alive, x-one"), ("Host", "relay.example"), body=CHAT
+    )
     assert answer.status == 200
     request = upstream.taken()
     assert request.names == {"host", "authorization", "content-type", "content-length", "accept-encoding", "user-agent"}
@@ -183,7 +192,10 @@ def test_the_header_program_runs_in_order(relay: Relay, upstream: Recorder) -> N
     }
     assert {name: value.strip() for name, value in got.items() if name.startswith("x-")} == expected
     upstream.reset()
-    assert relay.ask("POST", "/v1/chat/completions", ("x-list", "bad, worse"), ("x-def", "mine"), body={"model": "odd-model"}).status == 200
+    assert (
+        relay.ask("POST", "/v1/chat/completions", ("x-list", "bad, worse"), ("x-def", "mine"), body={"model": "odd-model"}).status
+        == 200
+    )
     request = upstream.taken()
     assert "x-list" not in request.names and request.header("x-def") == "default" and request.header("x-one") == "not this"
 
@@ -304,7 +316,13 @@ def test_the_relay_tells_who_answered(relay: Relay, upstream: Recorder) -> None:
     assert answer.header("x-request-id") == answer.header("x-monorelay-request-id")
     files = relay.ask("GET", "/v1/files")
     assert files.header("x-monorelay-provider") == "acme" and "x-monorelay-model" not in files.names()
-    for method, path, key in (("GET", "/health", None), ("GET", "/v1/models", None), ("GET", "/nothing", KEY), ("GET", "/nothing", None), ("PUT", "/health", KEY)):
+    for method, path, key in (
+        ("GET", "/health", None),
+        ("GET", "/v1/models", None),
+        ("GET", "/nothing", KEY),
+        ("GET", "/nothing", None),
+        ("PUT", "/health", KEY),
+    ):
         own = relay.ask(method, path, key=key)
         assert own.header("x-monorelay-request-id") and own.header("x-request-id")
 
@@ -321,7 +339,11 @@ def test_the_trail_tells_every_attempt(relay: Relay, upstream: Recorder) -> None
 @pytest.mark.parametrize("sane", ["abc", "0f8fad5b-d9cb-469f-a165-70867728950e", "A.b_c:1", "x" * 128])
 def test_a_sane_request_id_of_the_client_is_taken_over(relay: Relay, upstream: Recorder, sane: str) -> None:
     """On relayed answers, on the relay's own, on refusals; and in the log."""
-    for method, path, key, body in (("POST", "/v1/chat/completions", KEY, CHAT), ("GET", "/health", None, None), ("GET", "/x", None, None)):
+    for method, path, key, body in (
+        ("POST", "/v1/chat/completions", KEY, CHAT),
+        ("GET", "/health", None, None),
+        ("GET", "/x", None, None),
+    ):
         answer = relay.ask(method, path, ("X-Request-Id", sane), key=key, body=body)
         assert answer.header("x-monorelay-request-id") == sane == answer.header("x-request-id")
     relay.wait_for(rf"call={re.escape(sane)} ")
@@ -337,7 +359,9 @@ def test_an_insane_request_id_is_replaced(relay: Relay, upstream: Recorder, insa
 
 def test_the_upstreams_request_id_stays_its_own(relay: Relay, upstream: Recorder) -> None:
     """x-request-id is the upstream's where it sent one; ours is beside it."""
-    upstream.answer(ok(b"{}", "x-request-id: up-1"), ok(b'{"error": {"message": "no"}}', "x-request-id: up-2", status="400 Bad Request"))
+    upstream.answer(
+        ok(b"{}", "x-request-id: up-1"), ok(b'{"error": {"message": "no"}}', "x-request-id: up-2", status="400 Bad Request")
+    )
     for number in ("up-1", "up-2"):
         answer = relay.ask("POST", "/v1/chat/completions", ("x-request-id", "mine"), body=CHAT)
         assert (answer.header("x-request-id"), answer.header("x-monorelay-request-id")) == (number, "mine")
