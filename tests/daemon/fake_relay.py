@@ -15,14 +15,14 @@ import os
 import socket
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from monorelay.config.fields import Origin, Origins, Secret
-from monorelay.config.load import Config
+from monorelay.config.load import Config, Places, load
 from monorelay.config.problems import ConfigError, Problem
-from monorelay.config.routing import RoutingSpec
-from monorelay.config.settings import ServerSpec, StartupSpec
+from monorelay.config.settings import StartupSpec
 from monorelay.daemon.listen import parse_address
 from monorelay.daemon.master import Assignment
 from monorelay.daemon.prepare import read
@@ -30,21 +30,19 @@ from monorelay.daemon.start import Options, run
 from monorelay.daemon.worker import work
 from monorelay.plan.outcome import ReloadOutcome
 
+ORIGIN = Origin("config.yml", 1, 1)
+
 
 def config_from(path: Path) -> Config:
     said = json.loads(path.read_text())
     if said.get("problems"):
         raise ConfigError(tuple(Problem("config.yml", 2, 3, "server", text) for text in said["problems"]))
-    origins = Origins(Origin("config.yml", 1, 1))
+    nothing = load(Places(vendor=path.parent / "no-files", operator=None, runtime=None), {})
     access_key = None if said.get("open") else Secret("sk-test")
-    return Config(
+    return replace(
+        nothing,
         startup=StartupSpec(**said.get("startup", {})),
-        server=ServerSpec(origins=origins, access_key=access_key, drain=said.get("drain", 5.0)),
-        clients=(),
-        routing=RoutingSpec(origins=origins),
-        providers=(),
-        routes=(),
-        warnings=(),
+        server=replace(nothing.server, origins=Origins(ORIGIN), access_key=access_key, drain=said.get("drain", 5.0)),
         digest=said["digest"],
     )
 
