@@ -15,10 +15,10 @@ from typing import Any
 
 from monorelay.clock import Clock, SystemClock
 from monorelay.config import provider, route, settings
+from monorelay.config.checker import Checker, checker_of, faults
 from monorelay.config.document import MAX_BYTES, parse
 from monorelay.config.problems import ConfigError, Problem, dotted
 from monorelay.config.reading import Sheet, sheet_of
-from monorelay.config.schema import Checker, checker_of, faults
 
 
 @dataclass(frozen=True, slots=True)

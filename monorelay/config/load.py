@@ -10,6 +10,7 @@ from pathlib import Path
 
 import monorelay
 from monorelay.config import crossrefs
+from monorelay.config.config import Config
 from monorelay.config.crossrefs import Directory
 from monorelay.config.digest import digest_of
 from monorelay.config.dropins import LAYERS, Definition, Found, Inheritance, drop_ins, find, named, stand, topmost
@@ -18,34 +19,17 @@ from monorelay.config.fields import Path as ValuePath
 from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
 from monorelay.config.problems import ConfigError, Problem, did_you_mean
 from monorelay.config.provider import ProviderSpec, read_provider
+from monorelay.config.quirks import read_tools
 from monorelay.config.reading import Place, Reading, Sheet, merge
 from monorelay.config.references import References
 from monorelay.config.route import RouteSpec, read_route, routes_of
-from monorelay.config.routing import RoutingSpec, read_routing
+from monorelay.config.routing import read_routing
 from monorelay.config.scalars import flag
 from monorelay.config.scalars import name as a_name
 from monorelay.config.schema import FAULTY
-from monorelay.config.settings import ClientSpec, ServerSpec, StartupSpec, read_clients, read_server, read_startup
+from monorelay.config.settings import read_clients, read_server, read_startup
 
 __all__ = ["Config", "DocumentCache", "Places", "find_places", "load"]
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The whole configuration, resolved. Picklable: the master sends it to its workers.
-
-    ``providers`` in priority order (ties by file name), templates left out. ``digest`` changes whenever anything that is served
-    would change, secrets included (by fingerprint).
-    """
-
-    startup: StartupSpec
-    server: ServerSpec
-    clients: tuple[ClientSpec, ...]
-    routing: RoutingSpec
-    providers: tuple[ProviderSpec, ...]
-    routes: tuple[RouteSpec, ...]
-    warnings: tuple[Problem, ...]
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +118,7 @@ class _Loading:
         startup = read_startup(top["server"], self.places.operator)
         server = read_server(top["server"], top["logging"], origins)
         clients = read_clients(top["clients"])
+        tools = read_tools(top["tool_calling"])
         routing = read_routing(top["model_routing"], top["key_selection"], origins)
 
         self.problems += crossrefs.clients(clients, origins, directory)
@@ -150,10 +135,11 @@ class _Loading:
             server=server,
             clients=clients,
             routing=routing,
+            tools=tools,
             providers=providers,
             routes=routes,
             warnings=tuple(sorted(set(self.problems))),
-            digest=digest_of(startup, server, clients, routing, providers, routes),
+            digest=digest_of(startup, server, clients, routing, tools, providers, routes),
         )
 
     # ---- config.yml and config.d

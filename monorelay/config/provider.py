@@ -18,6 +18,7 @@ from monorelay.config.fragments import (
 )
 from monorelay.config.headers import HEADERS, fold_case, read_headers
 from monorelay.config.problems import Problem
+from monorelay.config.quirks import QUIRKS, QuirksSpec, read_quirks
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
 from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
@@ -70,6 +71,9 @@ class ProviderSpec:
     rate_limit_cooldown: float = 60.0
     timeouts: TimeoutRules | None = None
     headers: HeaderPair = HeaderPair()
+    translate: bool = True
+    strict: bool = False
+    quirks: QuirksSpec = QuirksSpec()
 
 
 # ---------------------------------------------------------------------------------------------------- schema
@@ -157,6 +161,9 @@ PROVIDER: Schema = {
     ),
     **timeout_fields(),
     "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
+    "translate": field("boolean", "`false`: it serves only clients that speak a dialect it offers.", reads=flag, default="true"),
+    "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
+    "quirks": field("dict", "What it does differently from its dialect's reference.", schema=QUIRKS),
 }
 INLINE: Schema = {name: rules for name, rules in PROVIDER.items() if name not in ("provider", "template")}
 
@@ -211,6 +218,9 @@ def read_provider(
         rate_limit_cooldown=top["rate_limit_cooldown"].read(duration, 60.0),
         timeouts=read_timeouts(top["timeouts"]),
         headers=read_headers(top["headers"]),
+        translate=top["translate"].read(flag, True),
+        strict=top["strict"].read(flag, False),
+        quirks=read_quirks(top["quirks"]),
     )
     if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
         top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")

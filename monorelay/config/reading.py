@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from monorelay.config.document import Document
 from monorelay.config.fields import Origin, Origins, Path
 from monorelay.config.problems import Problem, dotted
 from monorelay.config.references import Missing, References, Resolved
 from monorelay.config.schema import FAULTY
+
+if TYPE_CHECKING:
+    from monorelay.config.document import Document  # brings PyYAML along, which a worker does not need
 
 T = TypeVar("T")
 D = TypeVar("D")

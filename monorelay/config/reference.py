@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from monorelay.config.fragments import QUERY, TIMEOUTS
 from monorelay.config.headers import CREDENTIALS, HEADERS, NEVER
 from monorelay.config.provider import KEY, OFFER, PROVIDER
+from monorelay.config.quirks import QUIRKS, TOOL_CALLING
 from monorelay.config.route import ROUTE
 from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING
 from monorelay.config.schema import Rules, Schema
@@ -31,6 +32,8 @@ TABLES: dict[str, Schema] = {
     "client": CLIENT,
     "model_routing": MODEL_ROUTING,
     "key_selection": KEY_SELECTION,
+    "quirks": QUIRKS,
+    "tool_calling": TOOL_CALLING,
 }
 _SHAPES = {
     "string": "text",
@@ -212,6 +215,10 @@ An offer (`offers.*`), where it says more than its path:
 
 <<offer>>
 
+`quirks`, for clients of another dialect than this provider's:
+
+<<quirks>>
+
 ## Headers
 
 A header program decides what passes. Its steps run in this order, each for the route first, then for the provider, then for the
@@ -280,6 +287,8 @@ model_routing:
     "acme-*": acme                              # the first glob that matches counts
 key_selection:
   strategy: weighted
+tool_calling:
+  unsupported_models: ["old-*"]
 logging:
   level: info
 providers:                                      # drop-ins written in place; each extends the shipped one of its name
@@ -307,6 +316,11 @@ A client (`clients.*`) may send a token of its own instead of the access key; on
 `key_selection`:
 
 <<key_selection>>
+
+`tool_calling`: the tools of a request, the choice among them and the tool turns of its history become text. The answer says so in
+`x-monorelay-lossy`.
+
+<<tool_calling>>
 
 ## References
 

@@ -13,7 +13,7 @@ from monorelay.config.headers import HEADERS, fold_case, header_text, read_heade
 from monorelay.config.problems import Problem
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
-from monorelay.config.scalars import capability, choice, duration, filled, name, size, whole
+from monorelay.config.scalars import capability, choice, duration, filled, flag, name, size, whole
 from monorelay.config.schema import Schema, field
 
 Access = Literal["required", "public"]
@@ -57,6 +57,7 @@ class RouteSpec:
     timeouts: TimeoutRules | None = None
     keepalive: float = 15.0
     headers: HeaderPair = HeaderPair()
+    strict: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------- schema
@@ -192,6 +193,7 @@ ROUTE: Schema = {
         },
     ),
     "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
+    "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
 }
 ROUTES: Schema = {"routes": field("list", "Several routes in one file.", schema=field("dict", schema=ROUTE))}
 
@@ -220,7 +222,7 @@ def routes_of(sheet: Sheet) -> Iterator[Sheet]:
 
 _KINDS = ("needs", "answer", "reply")
 # Only a relayed call has these; the relay's own answers and fixed replies would ignore them.
-_RELAYED_ONLY = ("upstream", "body", "model", "refers", "max_body", "query", "timeouts", "stream", "headers")
+_RELAYED_ONLY = ("upstream", "body", "model", "refers", "max_body", "query", "timeouts", "stream", "headers", "strict")
 
 
 def read_route(sheet: Sheet, layer: Layer, references: References) -> tuple[RouteSpec | None, list[Problem]]:
@@ -251,6 +253,7 @@ def read_route(sheet: Sheet, layer: Layer, references: References) -> tuple[Rout
         timeouts=read_timeouts(top["timeouts"]),
         keepalive=top["stream"]["keepalive"].read(duration, 15.0),
         headers=read_headers(top["headers"]),
+        strict=top["strict"].read(flag, False),
     )
     _judge(spec, top)
     return (spec if own_name is not None and path is not None else None), reading.problems

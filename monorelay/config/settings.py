@@ -11,6 +11,7 @@ from typing import Any
 from monorelay.config.fields import Origins, Path, Secret
 from monorelay.config.provider import INLINE, read_secret
 from monorelay.config.provider import unfold as unfold_provider
+from monorelay.config.quirks import TOOL_CALLING
 from monorelay.config.reading import Node, Place
 from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING
 from monorelay.config.scalars import choice, duration, filled, flag, limit, name, sha256, whole
@@ -136,6 +137,7 @@ SETTINGS: Schema = {
     ),
     "model_routing": field("dict", "How a model's name finds its provider.", schema=MODEL_ROUTING),
     "key_selection": field("dict", "How a key is picked.", schema=KEY_SELECTION),
+    "tool_calling": field("dict", "What happens to tools that a model cannot take.", schema=TOOL_CALLING),
     "logging": field(
         "dict", "What is logged.", schema={"level": field("string", "debug, info, warning or error.", reads=_LEVEL, default="info")}
     ),

@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monorelay.config.load import Config
+from monorelay.config.config import Config
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.daemon.listen import is_loopback
 from monorelay.daemon.reading import Facts, Outcome, Refusal

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from monorelay.config.load import Config
+from monorelay.config.config import Config
 from monorelay.config.problems import Problem
 from monorelay.daemon import logs
 from monorelay.daemon.channel import Ack, Change, Message

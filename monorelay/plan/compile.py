@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monorelay import __version__
+from monorelay.config.config import Config
 from monorelay.config.fields import Auth, HeaderRules, Origin, Origins, Secret
-from monorelay.config.load import Config
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.provider import OfferSpec, ProviderSpec
 from monorelay.config.route import RouteSpec

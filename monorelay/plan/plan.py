@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monorelay.config.load import Config
+from monorelay.config.config import Config
 from monorelay.config.problems import Problem
 from monorelay.config.provider import ProviderSpec
 from monorelay.config.route import RouteSpec

@@ -10,20 +10,27 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-
-import jinja2
-import jinja2.meta
+from functools import cache
+from typing import TYPE_CHECKING
 
 from monorelay.config.fields import Auth, Secret, Text
+
+if TYPE_CHECKING:
+    import jinja2
 
 KEY_VARIABLES = frozenset({"key", "label", "provider", "version"})
 REQUEST_VARIABLES = frozenset({"model", "request_id", "client"})
 
-_ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
-
 
 class TemplateError(Exception):
     """A template that cannot be compiled, or that names a variable nobody will give."""
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,9 +61,14 @@ def compile_template(text: Text, allowed: frozenset[str]) -> Template:
         return Template(text.reveal(), frozenset())
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Template(text, frozenset())
+    # Loaded by the first real template only: most configurations have none, and Jinja2 is a tenth of a worker's memory.
+    import jinja2
+    import jinja2.meta
+
+    environment = _environment()
     try:
-        variables = frozenset(jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text)))
-        body = _ENVIRONMENT.from_string(text)
+        variables = frozenset(jinja2.meta.find_undeclared_variables(environment.parse(text)))
+        body = environment.from_string(text)
     except jinja2.TemplateError as error:
         raise TemplateError(f"not a valid template: {error}") from error
     for name in sorted(variables - allowed):

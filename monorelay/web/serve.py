@@ -12,7 +12,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 
 from monorelay.clock import SystemClock
-from monorelay.config.load import Config
+from monorelay.config.config import Config
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.outcome import ReloadOutcome

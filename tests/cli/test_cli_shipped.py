@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monorelay.config.load import Config, find_places, load
+from monorelay.config.config import Config
+from monorelay.config.load import find_places, load
 from monorelay.errors import RelayError
 from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.compile import compile_plan

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monorelay.config.load import Config, DocumentCache, Places, load
+from monorelay.config.config import Config
+from monorelay.config.load import DocumentCache, Places, load
 from monorelay.config.problems import ConfigError
 from monorelay.config.provider import ProviderSpec
 from monorelay.config.route import RouteSpec

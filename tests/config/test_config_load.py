@@ -13,7 +13,8 @@ from config_house import LOCAL, TEMPLATE, House
 import monorelay
 from monorelay.clock import ManualClock
 from monorelay.config import files
-from monorelay.config.load import Config, DocumentCache, Places, find_places, load
+from monorelay.config.config import Config
+from monorelay.config.load import DocumentCache, Places, find_places, load
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.provider import ProviderSpec
 

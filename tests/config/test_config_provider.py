@@ -123,7 +123,6 @@ PROBLEMS: dict[str, list[str]] = {
     "rate_limit_cooldwon: 5": ["4:1: rate_limit_cooldwon: unknown field, did you mean rate_limit_cooldown?"],
     "tool_calling: {}": ["4:1: tool_calling: unknown field"],
     "rate_limits: {}": ["4:1: rate_limits: unknown field, did you mean rate_limit_cooldown?"],
-    "quirks: {}": ["4:1: quirks: unknown field"],
     "keys: [{label: a, secret: '${A:-}', expires_at: 2027-01-01}]": ["4:37: keys.0.expires_at: unknown field"],
     "rate_limit_cooldown: -1": ["4:1: rate_limit_cooldown: must not be negative"],
     "rate_limit_cooldown: true": ["4:1: rate_limit_cooldown: must be a number or text"],

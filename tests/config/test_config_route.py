@@ -104,7 +104,6 @@ PROBLEMS: dict[str, list[str]] = {
     "needs: x\nupstream: /{id...}": ["5:1: upstream: uses {id...}, which the path does not have"],
     "needs: x\nmax_body: 64mb": ["5:1: max_body: is not a size: write bytes, or 64KiB, 10MB, 2GiB"],
     "needs: x\nstream: {keepalive: -1}": ["5:10: stream.keepalive: must not be negative"],
-    "needs: x\nstrict: true": ["5:1: strict: unknown field"],
     "needs: x\nquery: {set: {a: true}}": ["5:15: query.set.a: must be text: put it in quotes"],
     "needs: x\nquery: {remvoe: [a]}": ["5:9: query.remvoe: unknown field, did you mean remove?"],
     "needs: x\nheaders: {request: {set: {x-a: '${NOPE}'}}}": [

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from monorelay.config.checker import Checker, checker_of, faults
 from monorelay.config.headers import HEADERS
 from monorelay.config.provider import INLINE, PROVIDER
 from monorelay.config.route import ROUTE, ROUTES
-from monorelay.config.schema import FAULTY, Checker, Rules, Schema, checker_of, faults, field
+from monorelay.config.schema import FAULTY, Rules, Schema, field
 from monorelay.config.settings import SETTINGS
 
 SCHEMAS = {"provider": PROVIDER, "inline": INLINE, "route": ROUTE, "routes": ROUTES, "settings": SETTINGS, "headers": HEADERS}

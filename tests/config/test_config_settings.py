@@ -121,7 +121,6 @@ PROBLEMS: dict[str, list[str]] = {
         "1:10: server.cors_origins: must be * or an origin without a path, such as https://chat.example.com"
     ],
     "server: {body_timeout: 0}": ["1:10: server.body_timeout: must be more than 0"],
-    "tool_calling: {}": ["1:1: tool_calling: unknown field"],
     "logging: {level: inof}": ["1:11: logging.level: must be one of debug, info, warning, error, did you mean info?"],
     "key_selection: {strategy: least-busy}": ["1:17: key_selection.strategy: must be one of round-robin, random, weighted"],
     "key_selection: {strategy: round_robbin}": [

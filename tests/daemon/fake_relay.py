@@ -19,8 +19,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from monorelay.config.config import Config
 from monorelay.config.fields import Origin, Origins, Secret
-from monorelay.config.load import Config, Places, load
+from monorelay.config.load import Places, load
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.settings import StartupSpec
 from monorelay.daemon.listen import parse_address

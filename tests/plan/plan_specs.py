@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from monorelay.config.config import Config
 from monorelay.config.fields import Auth, HeaderPair, HeaderRules, Origin, Origins, Secret
-from monorelay.config.load import Config
 from monorelay.config.provider import KeySpec, OfferSpec, ProviderSpec
+from monorelay.config.quirks import ToolsSpec
 from monorelay.config.route import RouteSpec
 from monorelay.config.routing import RoutingSpec
 from monorelay.config.settings import ClientSpec, ServerSpec, StartupSpec
 
+NO_TOOLS = ToolsSpec()
 BEARER = Auth("authorization", "Bearer ")
 
 
@@ -45,6 +47,7 @@ def config(
     routes: tuple[RouteSpec, ...] | None = None,
     access_key: str | None = "sk-relay",
     clients: tuple[ClientSpec, ...] = (),
+    tools: ToolsSpec = NO_TOOLS,
     **routing: Any,
 ) -> Config:
     return Config(
@@ -52,6 +55,7 @@ def config(
         server=ServerSpec(origins("config.yml"), access_key=Secret(access_key) if access_key else None, detect_public_ip=False),
         clients=clients,
         routing=RoutingSpec(origins("config.yml"), **routing),
+        tools=tools,
         providers=providers,
         routes=(route(),) if routes is None else routes,
         warnings=(),
