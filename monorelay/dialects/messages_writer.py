@@ -105,9 +105,13 @@ class MessageWriter:
         self._out.clear()
         return out
 
+    def add(self, event: bytes) -> None:
+        """An event that somebody else wrote."""
+        self._out.append(event)
+
     def start(self, message_id: str, model: str, usage: Usage | None) -> None:
         self.has_started = True
-        message = {
+        message: dict[str, Any] = {
             "id": message_id,
             "type": "message",
             "role": "assistant",
