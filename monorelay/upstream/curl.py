@@ -24,6 +24,7 @@ import pycurl
 from monorelay.upstream.alarm import Alarm
 from monorelay.upstream.curl_driver import SOCKET_TIMEOUT, CurlDriver
 from monorelay.upstream.curl_handle import ATTACHED, BROKEN_UPLOAD, DEAD, IDLE, PAUSED, STARTING, WAITING, EasyHandle
+from monorelay.upstream.curl_limits import first_look, look
 from monorelay.upstream.curl_options import common_options
 from monorelay.upstream.curl_sockets import Sockets, watch_sockets
 from monorelay.upstream.interface import Receiver, Timings, UpstreamFailure, UpstreamRequest
@@ -32,6 +33,10 @@ log = logging.getLogger("monorelay.upstream")
 
 KEPT_HANDLES = 256
 TICK = 0.02  # seconds: the exchanges are looked at no more often than this
+# Before this version (seen in 7.88 and 8.12, not in 8.16) libcurl keeps the reset of an HTTP/2 stream to itself until it has more
+# to send on that connection.
+FLUSHES_RESETS = pycurl.version_info()[2] >= 0x081000
+DIED = frozenset({pycurl.E_HTTP2, pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR})
 NO_ANSWER = UpstreamFailure("first_byte", "The upstream ended the exchange without an answer.")
 
 
@@ -233,7 +238,7 @@ class CurlEngine(CurlDriver):
 
     def _drop(self, handle: EasyHandle) -> None:
         if handle.state == ATTACHED and handle.exchange is None:
-            self._detach(handle)
+            self._cut(handle)
             self._recycle(handle)
 
     # -- the way of a handle: pool, libcurl, pool
@@ -251,11 +256,11 @@ class CurlEngine(CurlDriver):
             self._add(handle.curl)
         finally:
             self._inside = False
-        self._rounds.by(handle.first_look())
+        self._rounds.by(first_look(handle))
 
     def _on_opened(self, handle: EasyHandle, status_line: bytes) -> None:
         if handle.starved:
-            # An answer before the upload is whole. libcurl stops sending if it is a refusal, but up to version 7 it does not see the
+            # An answer before the upload is whole. libcurl stops sending if it is a refusal, but version 7 does not see the
             # end of the answer as long as the upload is paused.
             self._put_off(self._feed, handle)
         if status_line.startswith(b"HTTP/2"):
@@ -268,11 +273,16 @@ class CurlEngine(CurlDriver):
         if handle is None:
             super()._on_message(curl, number, text)
             return
+        self._detach(handle)
+        if number in DIED and handle.may_repeat():
+            handle.state = WAITING
+            self._put_off(self._launch, handle)
+            return
         if handle.head_waits:
             handle.hold &= ~STARTING
             handle.deliver_head()
         if handle.exchange is None:
-            self._drop(handle)
+            self._recycle(handle)
         elif number or handle.fault is not None:
             self._conclude(handle, handle.explain(number, text))
         elif not handle.opened:
@@ -282,9 +292,9 @@ class CurlEngine(CurlDriver):
 
     def _conclude(self, handle: EasyHandle, failure: UpstreamFailure | None) -> None:
         """The last word to the receiver. Whatever it asks for there is put off."""
-        if handle.state == ATTACHED:
-            self._detach(handle)
         self._live.discard(handle)
+        if handle.state == ATTACHED:
+            self._cut(handle)
         inside, self._inside = self._inside, True
         try:
             if failure is None:
@@ -303,6 +313,30 @@ class CurlEngine(CurlDriver):
         self._attached -= 1
         inside, self._inside = self._inside, True
         self._remove(handle.curl)
+        self._inside = inside
+
+    def _cut(self, handle: EasyHandle) -> None:
+        """Takes a handle from libcurl in mid-exchange. The upstream sees its connection close, or on HTTP/2 its stream reset."""
+        if FLUSHES_RESETS or not handle.origin:
+            self._detach(handle)
+            return
+        connection = handle.connection()
+        handle.forbid_reuse()
+        self._detach(handle)
+        for other in self._live:
+            if other.state == ATTACHED and other.origin == handle.origin and other.connection() == connection:
+                self._flush(other)
+                break
+
+    def _flush(self, handle: EasyHandle) -> None:
+        """Changing a pause makes libcurl send what it holds for the connection."""
+        inside, self._inside = self._inside, True
+        paused = (pycurl.PAUSE_RECV if handle.stalled else 0) | (pycurl.PAUSE_SEND if handle.starved else 0)
+        try:
+            handle.curl.pause(paused ^ pycurl.PAUSE_RECV)
+            handle.curl.pause(paused)
+        except pycurl.error:
+            pass
         self._inside = inside
 
     def _recycle(self, handle: EasyHandle) -> None:
@@ -325,7 +359,7 @@ class CurlEngine(CurlDriver):
         try:
             for handle in list(self._live):
                 if handle.state == ATTACHED and handle.exchange is not None:
-                    verdict = handle.look(now)
+                    verdict = look(handle, now)
                     if isinstance(verdict, UpstreamFailure):
                         self._conclude(handle, verdict)
                     elif verdict < soonest:

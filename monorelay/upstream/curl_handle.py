@@ -9,13 +9,13 @@ and ``socket_action`` raise inside callbacks. What has to be done next is the en
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pycurl
 
 from monorelay.upstream.curl_faults import explain
+from monorelay.upstream.curl_limits import BYTES_SENT
 from monorelay.upstream.curl_options import Unsendable, header_lines, url_bytes
 from monorelay.upstream.heads import is_final, parse_head
 from monorelay.upstream.interface import Phase, Receiver, Timeouts, Timings, UpstreamFailure, UpstreamRequest
@@ -30,13 +30,10 @@ PAUSED = 1  # the receiver has paused
 STARTING = 2  # start() has not returned yet
 DEAD = 4  # aborted, or the receiver raised
 
-LARGE = 64 * 1024  # larger bodies leave in several pieces
+LONG = 64 * 1024  # larger bodies leave in several pieces
 NO_LIMIT = 2**31 - 1  # ms; libcurl takes 0 for its own default of 300 s
-LOOKS = 8  # how often the clock is looked at in one first-byte limit while a large body goes up
 WITH_BODY = ("POST", "PUT", "PATCH")  # these say Content-Length: 0 when there is none
 HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
-
-BYTES_SENT = getattr(pycurl, "SIZE_UPLOAD_T", pycurl.SIZE_UPLOAD)  # the old one is deprecated, the new one is not everywhere
 
 RAISED = UpstreamFailure("body", "The relay could not take the answer.")
 BROKEN_UPLOAD = UpstreamFailure("send", "The client broke its upload off.")
@@ -53,24 +50,15 @@ class EasyHandle:
     up).
     """
 
+    # fmt: off
     __slots__ = (
-        "curl",
-        *("state", "exchange", "receiver", "request", "timeouts", "upload", "origin", "fault"),
-        *("hold", "stalled", "starved", "lines", "opened", "head_waits", "started", "touched", "first_byte_at"),
-        *(
-            "_setopt",
-            "_getinfo",
-            "_now",
-            "_on_opened",
-            "_seen",
-            "_url",
-            "_headers",
-            "_shape",
-            "_large",
-            "_connect",
-            "_waits_for_h2",
-        ),
+        "curl", "getinfo",
+        "state", "exchange", "request", "receiver", "timeouts", "upload", "origin", "is_long",
+        "hold", "stalled", "starved", "lines", "opened", "head_waits", "fault", "repeats",
+        "started", "began", "touched", "seen", "first_byte_at",
+        "_setopt", "_now", "_on_opened", "_url", "_headers", "_shape", "_has_body", "_connect", "_waits_for_h2",
     )
+    # fmt: on
 
     def __init__(
         self, now: Callable[[], float], on_opened: Callable[[EasyHandle, bytes], None], options: Sequence[tuple[int, object]]
@@ -88,11 +76,11 @@ class EasyHandle:
         self.lines: list[bytes] = []
         self._url: str = ""
         self._headers: tuple[str, ...] | None = None
-        self._shape: tuple[str, bool] | None = None  # method, whether there is a body; None: an upload, always set anew
+        self._shape: tuple[str, bool] | None = None  # method, whether there is a body; None: to be set anew
         self._connect: float | None = -1.0
-        self._large = self._waits_for_h2 = False
+        self._has_body = self.is_long = self._waits_for_h2 = False
         self._setopt = curl.setopt
-        self._getinfo = curl.getinfo
+        self.getinfo = curl.getinfo
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         curl.setopt(pycurl.READFUNCTION, self._on_read)
@@ -111,11 +99,11 @@ class EasyHandle:
         self.exchange = exchange
         self.timeouts = request.timeouts
         self.hold = STARTING
-        self.stalled = self.starved = self.opened = self.head_waits = False
+        self.stalled = self.starved = self.opened = self.head_waits = self.repeats = False
         self.fault: UpstreamFailure | None = None
-        self.started = self.touched = self._now()
+        self.started = self.began = self.touched = self._now()
         self.first_byte_at = 0.0
-        self._seen = -1.0
+        self.seen = -1
         url = request.url
         self.origin = url[: url.find("/", 8)] if url.startswith("https:") else ""
         try:
@@ -148,6 +136,7 @@ class EasyHandle:
         if shape != self._shape:
             if self._shape is None:
                 self._setopt(pycurl.FRESH_CONNECT, 0)
+                self._setopt(pycurl.FORBID_REUSE, 0)
             self._shape = None
             self._setopt(pycurl.HTTPGET, 1)  # back to the neutral state from any other
             if method == "HEAD" and body is None:
@@ -158,11 +147,13 @@ class EasyHandle:
                 self._setopt(pycurl.CUSTOMREQUEST, method)
             self._shape = shape
         if body is not None:
-            self._large = len(body) > LARGE
+            self._has_body = True
+            self.is_long = len(body) > LONG
             self._setopt(pycurl.POSTFIELDS, body)  # which also makes it a POST again, of this length
 
     def _set_upload(self, method: str, upload: Upload) -> None:
         self._shape = None
+        self._setopt(pycurl.FORBID_REUSE, 0)
         self._setopt(pycurl.HTTPGET, 1)
         self._setopt(pycurl.UPLOAD, 1)
         self._setopt(pycurl.INFILESIZE_LARGE, -1 if upload.length is None else upload.length)
@@ -170,6 +161,7 @@ class EasyHandle:
         # What was taken from an upload cannot be sent again, so no connection that may have died meanwhile.
         self._setopt(pycurl.FRESH_CONNECT, 1)
         self.upload = upload
+        self.is_long = True
 
     def release(self) -> None:
         """Forgets the exchange: nothing of it may be kept alive by a handle in the pool."""
@@ -180,9 +172,10 @@ class EasyHandle:
         if self.upload is not None:
             self.upload.on_bytes = None
             self.upload = None
-        if self._shape is not None and self._shape[1]:
+        if self._has_body:
             self._setopt(pycurl.POSTFIELDS, b"")
-            self._large = False
+            self._has_body = False
+        self.is_long = False
 
     # -- libcurl's callbacks; 0 makes it give up
 
@@ -258,73 +251,22 @@ class EasyHandle:
 
     # -- what the engine asks, never from inside a callback
 
-    def look(self, now: float) -> float | UpstreamFailure:
-        """When to look again, or which limit has passed."""
-        limits = self.timeouts
-        soonest = math.inf
-        if limits.total is not None:
-            soonest = self.started + limits.total
-            if soonest <= now:
-                return UpstreamFailure("total", f"The answer was not complete within {limits.total:g} s.")
-        if self.opened or (self.lines and is_final(self.lines[0])):
-            if limits.idle is not None and not self.hold:
-                if not self.opened and self._seen != len(self.lines):
-                    self._seen, self.touched = len(self.lines), now
-                at = self.touched + limits.idle
-                if at <= now:
-                    return UpstreamFailure("idle", f"The upstream fell silent in mid-answer for {limits.idle:g} s.")
-                soonest = min(soonest, at)
-        else:
-            if limits.first_byte is not None:
-                at = self._first_byte_due(now, limits.first_byte)
-                if at <= now:
-                    return self._overdue(limits.first_byte)
-                soonest = min(soonest, at)
-            if limits.idle is not None:
-                soonest = min(soonest, now + limits.idle)  # in case that the answer begins right now
-        return soonest
+    def may_repeat(self) -> bool:
+        """Whether the same request may go out once more: a kept connection died before a byte of the answer. Says yes once.
 
-    def first_look(self) -> float:
-        """When to look for the first time: no later than any limit can pass."""
-        limits = self.timeouts
-        first_byte, idle, total = limits.first_byte, limits.idle, limits.total
-        wait = math.inf if first_byte is None else first_byte
-        if self._large or self.upload is not None:
-            wait /= LOOKS
-        if idle is not None and idle < wait:
-            wait = idle
-        if total is not None and total < wait:
-            wait = total
-        return self.started + wait
+        libcurl does this by itself, but version 8 not for the first request on a kept HTTP/2 connection that was just closed.
+        """
+        if self.repeats or self.first_byte_at or self.upload is not None or self.hold & DEAD or self.getinfo(pycurl.NUM_CONNECTS):
+            return False
+        self.repeats = True
+        self.began = self._now()
+        self.seen = -1
+        return True
 
-    def _first_byte_due(self, now: float, limit: float) -> float:
-        """The limit runs from the last progress upward: the connection, then each piece of the body that went out."""
-        connected = 0.0 if self.state is not ATTACHED else self._getinfo(pycurl.PRETRANSFER_TIME)
-        if not connected:
-            return now + limit / LOOKS  # libcurl watches over the connecting
-        if self.upload is not None:
-            if self.starved:
-                self.touched = now  # it is the client who lets us wait
-            return self.touched + limit
-        sent: int = self._getinfo(BYTES_SENT)
-        if self._seen < 0.0:
-            self.touched = self.started + connected
-        if sent != self._seen:
-            if self._large and self._seen >= 0.0:
-                self.touched = now
-            self._seen = sent
-        at = self.touched + limit
-        return at if not self._large or at <= now else min(at, now + limit / LOOKS)
-
-    def _overdue(self, limit: float) -> UpstreamFailure:
-        if self._stood() == "send":
-            return UpstreamFailure("send", f"The upstream took nothing of the request body for {limit:g} s.")
-        return UpstreamFailure("first_byte", f"No answer within {limit:g} s.")
-
-    def _stood(self) -> Phase:
+    def stood(self) -> Phase:
         if self.opened:
             return "body"
-        if self._getinfo(pycurl.LOCAL_PORT) <= 0:
+        if self.getinfo(pycurl.LOCAL_PORT) <= 0:
             return "connect"
         upload = self.upload
         if upload is not None:
@@ -332,7 +274,16 @@ class EasyHandle:
         assert self.request is not None
         body = self.request.body
         assert not isinstance(body, Upload)
-        return "send" if body and self._getinfo(BYTES_SENT) < len(body) else "first_byte"
+        return "send" if body and self.getinfo(BYTES_SENT) < len(body) else "first_byte"
+
+    def connection(self) -> int:
+        """A number that exchanges of one origin have in common if they share a connection."""
+        return int(self.getinfo(pycurl.LOCAL_PORT))
+
+    def forbid_reuse(self) -> None:
+        """Its connection is closed when this exchange is cut, unless others use it."""
+        self._setopt(pycurl.FORBID_REUSE, 1)
+        self._shape = None
 
     def explain(self, number: int, text: str) -> UpstreamFailure:
         """Why libcurl ended this exchange with an error."""
@@ -341,17 +292,17 @@ class EasyHandle:
         if self.upload is not None and self.upload.broken:
             return BROKEN_UPLOAD
         if number == pycurl.E_OPERATION_TIMEDOUT:
-            in_tls = self.origin and self._getinfo(pycurl.LOCAL_PORT) > 0
+            in_tls = self.origin and self.getinfo(pycurl.NUM_CONNECTS)
             what = "The TLS handshake was not done" if in_tls else "No connection"
             return UpstreamFailure("tls" if in_tls else "connect", f"{what} within {self._connect:g} s.")
-        return explain(number, text, self._stood())
+        return explain(number, text, self.stood())
 
     def timings(self, inside: bool) -> Timings:
         """libcurl does not answer inside its callbacks: there our own clock tells the two times that it knows."""
         first_byte = max(0.0, self.first_byte_at - self.started)
         if inside:
             return Timings(0.0, 0.0, 0.0, 0.0, first_byte, self._now() - self.started, False, "", "")
-        ask = self._getinfo
+        ask = self.getinfo
         return Timings(
             name_lookup=ask(pycurl.NAMELOOKUP_TIME),
             connect=ask(pycurl.CONNECT_TIME),

@@ -209,7 +209,7 @@ async def test_pausing_the_answer_does_not_stop_the_upload() -> None:
 
 @in_loop
 async def test_a_streamed_upload_gets_a_fresh_connection() -> None:
-    """What was taken from an upload cannot be sent again, so it never goes out on a kept connection; other requests do, after it."""
+    """What was taken from an upload cannot be sent again, so it never goes out on a kept connection; others do, after it."""
     async with RawUpstream() as upstream, curl_engine() as engine:
         for number, body in enumerate([b"plain", Upload(2), b"plain", Upload(2), None]):
             if isinstance(body, Upload):

@@ -57,7 +57,7 @@ async def test_every_shape_of_request_after_every_other_on_one_handle() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/a/../b/./c//d", "/v1/models/a%2Fb?x=%7e&y=+", "/?", "/x?q={1}[2]", "/v1/müller", "/a|b", "/%C3?q=日本%c3"],
+    ["/a/../b/./c//d", "/v1/models/a%2Fb?x=%7e&y=+", "/x?q={1}[2]", "/v1/müller", "/a|b", "/%C3?q=日本%c3"],
 )
 @in_loop
 async def test_the_path_goes_out_as_it_is(target: str) -> None:
