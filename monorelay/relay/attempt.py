@@ -79,6 +79,7 @@ async def attempt(
             commit=_committer(call, target, key, trail),
             where=f"[{target.provider.name}]",
             checked=spec.body in ("json", "multipart"),
+            native=lane.translator.native,
             keepalive=spec.keepalive,
             capability=spec.needs or "",
         ),
@@ -129,6 +130,8 @@ def _committer(call: Call, target: Target, key: Key, trail: Trail) -> Callable[[
         trail.add(target, key, str(status))
         trail.upstream_status = status
         out = target.lane.response.pairs(headers)
+        if not target.lane.translator.native:
+            out = _described_anew(out)
         if not any(name == "x-request-id" for name, _ in out):
             out.append(("x-request-id", call.id))
         out.append(("x-monorelay-request-id", call.id))
@@ -136,6 +139,13 @@ def _committer(call: Call, target: Target, key: Key, trail: Trail) -> Callable[[
         return out
 
     return headers_at_commit
+
+
+def _described_anew(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A translated body is another body: its own type, no encoding."""
+    kind = next((value for name, value in headers if name == "content-type"), "")
+    own = "text/event-stream" if kind.lower().startswith("text/event-stream") else "application/json"
+    return [("content-type", own), *(pair for pair in headers if not pair[0].startswith("content-"))]
 
 
 def said(outcome: Outcome) -> str:

@@ -4,7 +4,7 @@ A ``Delivery`` is the receiver of one exchange. It holds the answer back until t
 retried or become a real status:
 
     a stream         until its first content event, or 15 s after the upstream's head, or 64 KiB
-    a JSON answer    until it is complete, or past 1 MiB
+    a JSON answer    until it is complete, or past 1 MiB (translated ones always until they are complete)
     anything else    until its first byte
     a refusal        always: the line decides what it means
 
@@ -23,11 +23,13 @@ from monorelay.dialects.interface import StreamError, Transducer, Translation, T
 from monorelay.dialects.object_ids import remembered_ids
 from monorelay.errors import UPSTREAM, ErrorBody
 from monorelay.relay.call import Reply
+from monorelay.relay.inflate import Inflater, Undecodable
 from monorelay.upstream.interface import Exchange, UpstreamFailure
 
 COMMIT_AFTER = 15.0  # seconds from the upstream's head
 STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
 ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
+TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of a whole answer that can be translated
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
@@ -86,6 +88,7 @@ class Delivering:
     commit: Callable[[int, Headers], list[tuple[str, str]]]
     where: str  # "[provider]", for error messages
     checked: bool  # whether a whole JSON answer must look whole
+    native: bool  # whether bytes go through as they came; otherwise every answer is read
     keepalive: float  # seconds; 0 = off
     capability: str  # whose objects the answer may name
 
@@ -114,6 +117,7 @@ class Delivery:
         "_json",
         "_transducer",
         "_timer",
+        "_inflate",
         "_sent_at",
         "_made",
     )
@@ -135,6 +139,7 @@ class Delivery:
         self._json = False
         self._transducer: Transducer | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._inflate: Inflater | None = None
         self._sent_at = 0.0
         self._made: tuple[str, ...] = ()
 
@@ -156,6 +161,9 @@ class Delivery:
             elif name == "content-encoding":
                 encoding = value.strip().lower()
         readable = encoding in ("", "identity")
+        if not self.about.native and not self._read_encoded(kind, "" if readable else encoding):
+            return
+        readable = readable or not self.about.native
         if kind.startswith("text/event-stream"):
             if readable:
                 self._transducer = self.about.translation.stream()
@@ -165,11 +173,35 @@ class Delivery:
                 self._on_chunk, self._on_end = self._first_chunk, self._end_whole  # what cannot be read is relayed as it is
         elif kind.partition(";")[0].rstrip().endswith(_WHOLE_JSON):
             self._json = readable
-            self._on_chunk, self._on_end = self._hold_answer, self._end_whole
+            self._on_chunk = self._hold_answer if self.about.native else self._hold_all
+            self._on_end = self._end_whole
         else:
             self._on_chunk, self._on_end = self._first_chunk, self._end_whole
 
+    def _read_encoded(self, kind: str, encoding: str) -> bool:
+        """A translation reads what comes: whether it can. If not, the attempt is over."""
+        try:
+            if encoding:
+                self._inflate = Inflater(encoding)
+            if not kind.startswith("text/event-stream") and not kind.partition(";")[0].rstrip().endswith(_WHOLE_JSON):
+                raise Undecodable(f"the answer is '{kind[:60]}', where JSON or an event stream was expected")
+        except Undecodable as error:
+            self._give_up(str(error))
+            return False
+        return True
+
+    def _give_up(self, reason: str) -> None:
+        self._abandon()
+        self.failed(UpstreamFailure("body", reason))
+
     def chunk(self, data: bytes) -> None:
+        if self._inflate is not None:
+            try:
+                data = self._inflate(data)
+            except Undecodable as error:
+                return self._give_up(str(error))
+            if not data:
+                return
         self._on_chunk(data)
 
     def end(self) -> None:
@@ -205,12 +237,18 @@ class Delivery:
             self._commit(self._length())
             self._on_end = self._end_flow
 
+    def _hold_all(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > TRANSLATED_HELD:
+            self._give_up(f"the answer is larger than the {TRANSLATED_HELD} bytes that can be translated")
+
     def _end_whole(self) -> None:
         """The transport says the answer is complete, and nothing of it was sent yet."""
         body = b"".join(self._held)
         if self._json:
             try:
-                body = self.about.translation.answer(body) if self.about.checked else body
+                body = self.about.translation.answer(body) if self.about.checked or not self.about.native else body
             except Truncated as error:
                 return self._settle(Broke(UpstreamFailure("body", str(error) or "the answer was cut"), self.status))
             self._made = remembered_ids(self.about.capability, body)
@@ -328,8 +366,8 @@ class Delivery:
             self.exchange.pause()
 
     def leave(self) -> None:
-        """The client is gone: close the exchange."""
-        if not self.outcome.done():
+        """The client is gone, or the call was cancelled, which has cancelled ``outcome`` before this: close the exchange."""
+        if not self.outcome.done() or self.outcome.cancelled():
             self._abandon()
             self._settle(Left())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from monorelay.errors import UPSTREAM, ErrorBody, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.relay.call import Call, Reply
 from monorelay.relay.deliver import REFUSAL_HELD, Broke, Headers, Outcome, Refused, RefusedInStream
+from monorelay.relay.inflate import Inflater, Undecodable
 
 if TYPE_CHECKING:
     from monorelay.relay.attempt import Trail
@@ -94,14 +94,10 @@ def _upstream(name: str, text: str, status: int | None, headers: Headers) -> Rel
 
 def decoded(body: bytes, encoding: str) -> bytes:
     """A refusal's body as text: gzip and deflate are undone, within bounds; anything else stays as it is."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+    try:
+        return Inflater(encoding.strip().lower())(body, REFUSAL_HELD)
+    except Undecodable:
         return body
-    for window in (47, -15):  # zlib or gzip by its own head, then raw deflate, which some servers send under that name
-        try:
-            return zlib.decompressobj(window).decompress(body, REFUSAL_HELD)
-        except zlib.error:
-            continue
-    return body
 
 
 def excerpt(body: bytes) -> str:
