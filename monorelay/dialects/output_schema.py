@@ -75,7 +75,8 @@ def _check(schema: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         closed = schema.get("additionalProperties")
         if closed not in (None, False) or (closed is None and not found.get("properties")):
             raise _Open
-    if any(isinstance(each, dict | list) for each in schema.get("enum") or ()):
+    choices = schema.get("enum")
+    if isinstance(choices, list) and any(isinstance(each, dict | list) for each in choices):
         raise _Open
     if not types and not found.keys() & {"enum", "const", "$ref", "anyOf", "allOf"}:
         raise _Open

@@ -15,7 +15,7 @@ class Quirks:
     """``max_tokens_field``   which field limits the answer in openai.chat: max_tokens or max_completion_tokens
     ``max_tokens``         what is asked for where the client set no limit and the dialect demands one
     ``include_usage``      ask (translated chat streams ask for usage), refuse (the upstream does not know the field)
-    ``echo_reasoning``     earlier thinking goes back, as ``reasoning_content`` or, in anthropic.messages, as unsigned thinking blocks
+    ``echo_reasoning``     earlier thinking goes back: as ``reasoning_content``; in anthropic.messages, as unsigned thinking blocks
     ``system_role``        the role that carries instructions in openai.chat: system, developer, or user
     ``reasoning``          how openai.chat is asked to think: effort (``reasoning_effort``), thinking (``thinking: {type}``), none
     ``drop``               fields of the translated request that this provider rejects
