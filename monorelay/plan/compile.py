@@ -23,8 +23,9 @@ from monorelay.plan.globs import compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
 from monorelay.plan.near import near_miss
 from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts
-from monorelay.plan.table import RouteTable, parameter_names
-from monorelay.plan.templates import KEY_VARIABLES, REQUEST_VARIABLES, Scrubber, TemplateError, credential, key_values, token_digest
+from monorelay.plan.table import RouteTable
+from monorelay.plan.template_faults import lane_faults, lane_variables, once_per_place, route_faults
+from monorelay.plan.templates import Scrubber, TemplateError, credential, key_values, token_digest
 from monorelay.plan.urls import compile_query, compile_url
 
 _LIST_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60.0}
@@ -37,7 +38,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
     routes = [_route(spec, providers, problems) for spec in config.routes]
     list_lanes = _list_lanes(providers, problems)
     problems += _unused(config, routes)
-    errors = tuple(sorted(problem for problem in problems if problem.severity == "error"))
+    errors = tuple(once_per_place(problem for problem in problems if problem.severity == "error"))
     if errors:
         raise ConfigError(errors)
     return Plan(
@@ -80,6 +81,7 @@ def _provider(spec: ProviderSpec) -> Provider:
 
 def _route(spec: RouteSpec, providers: Mapping[str, Provider], problems: list[Problem]) -> Route:
     lanes: dict[str, Lane] = {}
+    problems += route_faults(spec)
     for provider in providers.values() if spec.needs is not None else ():
         match = _best_offer(spec.needs or "", provider)
         if match is None:
@@ -87,9 +89,8 @@ def _route(spec: RouteSpec, providers: Mapping[str, Provider], problems: list[Pr
         offer, translator = match
         try:
             lanes[provider.name] = _lane(spec, provider, offer, translator)
-        except TemplateError as error:
-            origin = provider.spec.origins.of("offers", offer.capability)
-            problems.append(_problem(origin, f"offers.{offer.capability}", f"on route '{spec.name}': {error}"))
+        except TemplateError:
+            problems += lane_faults(spec, provider.spec, offer)
     return Route(
         spec=spec,
         path=spec.path,
@@ -113,9 +114,8 @@ def _list_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> d
                 continue
             try:
                 lanes[provider.name] = _lane(spec, provider, *match)
-            except TemplateError as error:
-                origin = provider.spec.origins.of("offers", capability)
-                problems.append(_problem(origin, f"offers.{capability}", str(error)))
+            except TemplateError:
+                problems += lane_faults(spec, provider.spec, match[0])
     return lanes
 
 
@@ -130,14 +130,14 @@ def _best_offer(needs: str, provider: Provider) -> tuple[OfferSpec, Translator] 
 
 
 def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Translator) -> Lane:
-    """Raises TemplateError, prefixed with what was being compiled."""
+    """Raises TemplateError; ``template_faults.py`` knows which template it was."""
     # A route's rules are about its own dialect: what they forward, an upstream of another one would not understand.
     parties = [provider.spec.headers, offer.headers]
     queries = [offer.query]
     if translator.native:
         parties.insert(0, spec.headers)
         queries.insert(0, spec.query)
-    variables = KEY_VARIABLES | REQUEST_VARIABLES | set(parameter_names(spec.path))
+    variables = lane_variables(spec)
     request = [pair.request for pair in parties]
     if spec.body == "json" and not _decides_encoding(request):
         request.append(HeaderRules(default=(("accept-encoding", "identity"),)))

@@ -96,12 +96,22 @@ def test_a_provider_is_on_as_soon_as_it_has_a_key(more: dict[str, object], enabl
 
 
 def test_problems_of_all_lanes_come_at_once_with_their_place() -> None:
+    """Each template at fault is told where it was written, once, however many lanes it spoils."""
     bad = HeaderPair(HeaderRules(set=(("x", "{{ kye }}"),)))
     with pytest.raises(ConfigError) as caught:
-        compile_plan(config(provider("one", headers=bad), provider("two", base_url="https://{{ nothing }}/")), 1)
+        routes = (
+            route(),
+            route("embeddings", "/e", needs="openai.embeddings"),
+            route("own", "/o/{id}", needs="acme.x", headers=bad),
+        )
+        offers = ("openai.chat", "openai.embeddings", "openai.models")
+        one = provider("one", *offers, headers=bad)
+        two = provider("two", *offers, base_url="https://{{ nothing }}/")
+        compile_plan(config(one, two, routes=routes), 1)
     assert [str(problem) for problem in caught.value.problems] == [
-        "providers.d/one.yml:1:1: offers.openai.chat: on route 'chat': unknown variable 'kye' in the template, did you mean key?",
-        "providers.d/two.yml:1:1: offers.openai.chat: on route 'chat': unknown variable 'nothing' in the template, known are model",
+        "providers.d/one.yml:1:1: headers.request.set.x: unknown variable 'kye' in the template, did you mean key?",
+        "providers.d/two.yml:1:1: base_url: unknown variable 'nothing' in the template, known are model",
+        "routes.d/own.yml:1:1: headers.request.set.x: unknown variable 'kye' in the template, did you mean key?",
     ]
 
 
