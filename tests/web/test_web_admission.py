@@ -95,7 +95,9 @@ def test_a_loopback_name_is_a_name_or_address_of_this_machine(host: str, loopbac
     assert is_loopback(host) is loopback
 
 
-@pytest.mark.parametrize(("field", "allowed"), [("127.0.0.1:8787", True), ("[::1]:8787", True), ("[::1]", True), ("evil.example:8787", False)])
+@pytest.mark.parametrize(
+    ("field", "allowed"), [("127.0.0.1:8787", True), ("[::1]:8787", True), ("[::1]", True), ("evil.example:8787", False)]
+)
 def test_an_open_relay_answers_to_loopback_names_only(field: str, allowed: bool) -> None:
     """So that no web page reaches it by DNS rebinding; a relay with a key does not care."""
     refuse_foreign_host(admission("key"), {"host": field})

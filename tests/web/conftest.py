@@ -1,0 +1,37 @@
+"""No log record of these tests, of whatever level, may hold a credential: the upstream's keys or the client's token."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+SECRETS = ("sk-upstream-key", "sk-relay")
+
+
+class Searcher(logging.Handler):
+    """Mutable: ``found``, the records that hold a secret."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.found: list[str] = []
+        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = self.format(record)
+        if any(secret in said for secret in SECRETS):
+            self.found.append(said)
+
+
+@pytest.fixture(autouse=True)
+def no_key_is_logged() -> Iterator[None]:
+    searcher = Searcher()
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(searcher)
+    root.setLevel(logging.DEBUG)
+    yield
+    root.setLevel(before)
+    root.removeHandler(searcher)
+    assert not searcher.found, searcher.found
