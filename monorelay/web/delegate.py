@@ -20,7 +20,6 @@ from monorelay.dialects.envelopes import Family, error_bytes, family_of
 from monorelay.errors import (
     BODY_TOO_LARGE,
     HEAD_TOO_LARGE,
-    INVALID_REQUEST,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     TIMED_OUT_BODY,
@@ -35,6 +34,8 @@ from monorelay.upstream.upload import Upload
 from monorelay.web import cors
 from monorelay.web.admission import admit, refuse_foreign_host
 from monorelay.web.answers import Question
+from monorelay.web.chunks import read_strictly
+from monorelay.web.framing import Unframed, body_length
 from monorelay.web.presence import watch_presence
 from monorelay.web.reply import TornadoReply
 
@@ -107,6 +108,9 @@ class RelayDelegate(HTTPMessageDelegate):
         asked_id = fields.get("x-request-id", "")
         self._id = asked_id if asked_id and _SANE_ID.fullmatch(asked_id) else resources.new_request_id()
         try:
+            length = body_length(fields)
+            if length is None:
+                read_strictly(self.connection)
             if size > HEAD_LIMIT:
                 raise RelayError(HEAD_TOO_LARGE, f"The header fields take {size} bytes; {HEAD_LIMIT} are allowed.")
             refuse_foreign_host(plan.admission, fields)
@@ -118,12 +122,17 @@ class RelayDelegate(HTTPMessageDelegate):
             if allowed is not None and cors.is_preflight(method, fields):
                 self._answer(204, cors.preflight_headers(plan.table.methods(path) or ("GET", "POST"), fields), b"")
             else:
-                return self._routed(plan, method, path, query, fields)
+                return self._routed(plan, method, path, query, fields, length)
+        except Unframed as error:
+            reply.close_after()
+            self._refuse(error)
         except RelayError as error:
             self._refuse(error)
         return None
 
-    def _routed(self, plan: Plan, method: str, path: str, query: str, fields: Mapping[str, str]) -> asyncio.Future[None] | None:
+    def _routed(
+        self, plan: Plan, method: str, path: str, query: str, fields: Mapping[str, str], length: int | None
+    ) -> asyncio.Future[None] | None:
         route, parameters = plan.table.find(method, path)
         if route is None and method == "HEAD":
             route, parameters = plan.table.find("GET", path)
@@ -137,8 +146,7 @@ class RelayDelegate(HTTPMessageDelegate):
             raise _unrouted(plan, method, path)
         self._route = route
         spec = route.spec
-        length = _length(fields)
-        if length > spec.max_body:
+        if length is not None and length > spec.max_body:
             raise RelayError(BODY_TOO_LARGE, f"The body has {length} bytes; this route takes {spec.max_body}.")
         if spec.reply is not None:
             error = ErrorBody(spec.reply.error_type, spec.reply.error_message)
@@ -156,18 +164,17 @@ class RelayDelegate(HTTPMessageDelegate):
             family=self._family,
             started=self._started,
         )
-        return self._expect_body(call, length, fields)
+        return self._expect_body(call, length)
 
-    def _expect_body(self, call: Call, length: int, fields: Mapping[str, str]) -> asyncio.Future[None] | None:
-        chunked = "transfer-encoding" in fields
-        if length or chunked:
+    def _expect_body(self, call: Call, length: int | None) -> asyncio.Future[None] | None:
+        if length != 0:
             loop = self._board.resources.loop
             self._heard = loop.time()
             self._timer = loop.call_later(call.plan.config.server.body_timeout, self._look_at_body)
         if call.route.spec.body != "stream":
             return None
         # The line begins now: the key is chosen, or the call refused, before a byte of the body is taken.
-        self._upload = Upload(None if chunked else length)
+        self._upload = Upload(length)
         ready: asyncio.Future[None] = self._board.resources.loop.create_future()
         self._begin(call, self._upload, ready)
         return ready
@@ -337,11 +344,17 @@ def _when_begun(body: bytes | Upload, task: asyncio.Task[None], ready: asyncio.F
 def _fields(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
     """Names in lower case, repeated fields joined, and the size of it all."""
     fields: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     size = 0
     for name, value in headers.get_all():
         size += len(name) + len(value) + 4
         name = name.lower()
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        if name in fields:
+            repeated.setdefault(name, [fields[name]]).append(value)
+        else:
+            fields[name] = value
+    for name, values in repeated.items():
+        fields[name] = ", ".join(values)  # once: joining at each repetition would take quadratic time
     return fields, size
 
 
@@ -354,18 +367,6 @@ def _target(target: str) -> tuple[str, str]:
             target = rest[slash:] if slash >= 0 else "/"
     path, _, query = target.partition("?")
     return path.partition("#")[0], query.partition("#")[0]
-
-
-def _length(fields: Mapping[str, str]) -> int:
-    text = fields.get("content-length", "")
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        pieces = {piece.strip() for piece in text.split(",")}
-        if len(pieces) != 1 or not next(iter(pieces)).isdigit():
-            raise RelayError(INVALID_REQUEST, "The Content-Length is not a number.")
-        text = pieces.pop()
-    return int(text)
 
 
 def _unrouted(plan: Plan, method: str, path: str) -> RelayError:
