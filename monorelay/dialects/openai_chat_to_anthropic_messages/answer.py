@@ -16,21 +16,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from monorelay.dialects.envelopes import as_json
+from monorelay.dialects.finish_reasons import finish_reason_for
 from monorelay.dialects.interface import Truncated, Usage
 from monorelay.dialects.openai_chat_to_anthropic_messages.request import Asked
 from monorelay.dialects.string_argument import unwrap
 from monorelay.dialects.usage import read_usage
 from monorelay.dialects.usage_shapes import chat_usage
 
-FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
 _TIERS = {"standard": "default", "priority": "priority"}
 
 
@@ -135,7 +127,7 @@ def arguments(given: object) -> str:
 
 def finish_reason(stop_reason: object, is_calling: bool, asked: Asked) -> str:
     """Total. Whoever calls tools stops for them, whatever the upstream named it; one that called only the answer's tool is done."""
-    reason = FINISH_REASONS.get(stop_reason, "stop") if isinstance(stop_reason, str) else "stop"
+    reason = finish_reason_for(stop_reason)
     if reason in ("stop", "tool_calls"):
         return ("function_call" if asked.legacy else "tool_calls") if is_calling else "stop"
     return reason

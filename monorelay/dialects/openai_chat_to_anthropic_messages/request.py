@@ -12,6 +12,7 @@ from monorelay.dialects.effort import ADAPTIVE, BUDGETS, budget_for
 from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Hints, Untranslatable
 from monorelay.dialects.loss import Losses
+from monorelay.dialects.messages_settings import put_sampling, put_stop, put_user
 from monorelay.dialects.openai_chat_to_anthropic_messages.parts import text_block
 from monorelay.dialects.openai_chat_to_anthropic_messages.tools import Tools, answer_tool, translate_tools
 from monorelay.dialects.openai_chat_to_anthropic_messages.turns import Turns
@@ -110,12 +111,12 @@ def _translate(body: Mapping[str, Any], hints: Hints, losses: Losses) -> tuple[d
     if turns.system:
         out["system"] = turns.system
     _put_tools(out, tools, turns)
-    _put_stop(out, body, losses)
-    _put_sampling(out, body, losses)
+    put_stop(out, body, losses)
+    put_sampling(out, body, losses)
     _put_thinking(out, body, losses, hints, may_think=answer is None, may_budget=not amid_calls)
     if out["max_tokens"] is None:
         out["max_tokens"] = quirks.max_tokens
-    _put_user(out, body, losses)
+    put_user(out, body, losses)
     tier = body.get("service_tier")
     if isinstance(tier, str) and tier in _TIERS:
         out["service_tier"] = _TIERS[tier]
@@ -157,27 +158,6 @@ def _put_tools(out: dict[str, Any], tools: Tools, turns: Turns) -> None:
     elif turns.called:
         out["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in turns.called]
         out["tool_choice"] = {"type": "none"}
-
-
-def _put_stop(out: dict[str, Any], body: Mapping[str, Any], losses: Losses) -> None:
-    stop = body.get("stop")
-    words = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
-    kept = [word for word in words if isinstance(word, str) and word.strip()]
-    if len(kept) < len(words):
-        losses.add("stop")
-    if kept:
-        out["stop_sequences"] = kept
-
-
-def _put_sampling(out: dict[str, Any], body: Mapping[str, Any], losses: Losses) -> None:
-    temperature = body.get("temperature")
-    if isinstance(temperature, int | float) and temperature > 1:
-        losses.add("temperature")
-        temperature = 1
-    if temperature is not None:
-        out["temperature"] = temperature
-    if body.get("top_p") is not None:
-        out["top_p"] = body["top_p"]
 
 
 def _put_thinking(
@@ -259,16 +239,6 @@ def _response_format(
     if words:
         turns.system.append(text_block(words))
     return False, None, ""
-
-
-def _put_user(out: dict[str, Any], body: Mapping[str, Any], losses: Losses) -> None:
-    metadata = _mapping(body.get("metadata"))
-    for user in (body.get("safety_identifier"), body.get("user"), metadata.get("user_id")):
-        if isinstance(user, str) and user:
-            out["metadata"] = {"user_id": user}
-            break
-    if metadata.keys() - {"user_id"}:
-        losses.add("metadata")
 
 
 def _report_unknown(body: Mapping[str, Any], losses: Losses) -> None:
