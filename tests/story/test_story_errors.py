@@ -40,14 +40,19 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
         "clauoff": anthropic_like(origin, "clauoff", "off-claude", enabled=False),
         "keyless": openai_like(origin, "keyless", "keyless-model", keys=[]),
         "claukeyless": anthropic_like(origin, "claukeyless", "keyless-claude", keys=[]),
-        "idle": openai_like(origin, "idle", "idle-model", keys=[{"label": "x", "secret": "${UP_A}", "enabled": False}], enabled=True),
+        "idle": openai_like(
+            origin, "idle", "idle-model", keys=[{"label": "x", "secret": "${UP_A}", "enabled": False}], enabled=True
+        ),
         "dead": openai_like(closed, "dead", "dead-model"),
         "claudead": anthropic_like(closed, "claudead", "dead-claude"),
         "nowhere": openai_like("http://no-such-host.invalid", "x", "nowhere-model"),
         "tls": openai_like(origin.replace("http:", "https:"), "tls", "tls-model", timeouts={"connect": 0.5}),
         "claurested": anthropic_like(origin, "claurested", "rested-claude"),
         "nochat": openai_like(origin, "nochat", "nochat-model", offers={"openai.chat": None}),
-        **{name: openai_like(origin, name, f"{name}-model", keys=keys("a", "b")) for name in ("cool", "rest401", "rest402", "rest403")},
+        **{
+            name: openai_like(origin, name, f"{name}-model", keys=keys("a", "b"))
+            for name in ("cool", "rest401", "rest402", "rest403")
+        },
         **{f"cool{number}": openai_like(origin, f"cool{number}", f"cool{number}-model") for number in range(len(WAITS))},
     }
     return start({"server": SERVER, "providers": providers}, environ=SECRETS, expected=("it rests for",))
@@ -374,9 +379,25 @@ def test_a_fault_says_nothing_about_the_key(relay: Relay, upstream: Recorder) ->
 
 # ---------------------------------------------------------------------------------------------------- the caller's fault
 
-OPENAI_ERROR = b'{ "error":{"message":"bad \\u00e9 \xc3\xa9","type":"invalid_request_error","param":null,"code":"x","n":1.0},\n"more":[1] }'
+OPENAI_ERROR = (
+    b'{ "error":{"message":"bad \\u00e9 \xc3\xa9","type":"invalid_request_error","param":null,"code":"x","n":1.0},\n"more":[1] }'
+)
 CLAUDE_ERROR = b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"},"request_id":"req_1"}'
-CALLERS = ["400 Bad Request", "404 Not Found", "405 Method Not Allowed", "409 Conflict", "410 Gone", "413 Payload Too Large", "415 Unsupported", "418 Teapot", "422 Unprocessable Entity", "424 Failed Dependency", "431 Large", "451 Legal", "499 Odd"]
+CALLERS = [
+    "400 Bad Request",
+    "404 Not Found",
+    "405 Method Not Allowed",
+    "409 Conflict",
+    "410 Gone",
+    "413 Payload Too Large",
+    "415 Unsupported",
+    "418 Teapot",
+    "422 Unprocessable Entity",
+    "424 Failed Dependency",
+    "431 Large",
+    "451 Legal",
+    "499 Odd",
+]
 
 
 @pytest.mark.parametrize("status", CALLERS)
@@ -437,7 +458,14 @@ def test_a_compressed_refusal_can_be_read(relay: Relay, upstream: Recorder, enco
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/v1/files/f"), ("DELETE", "/v1/files/f"), ("GET", "/v1/files/f/content"), ("GET", "/v1/credits"), ("POST", "/v1/files")]
+    ("method", "path"),
+    [
+        ("GET", "/v1/files/f"),
+        ("DELETE", "/v1/files/f"),
+        ("GET", "/v1/files/f/content"),
+        ("GET", "/v1/credits"),
+        ("POST", "/v1/files"),
+    ],
 )
 def test_refusals_of_routes_without_a_model_are_alike(relay: Relay, upstream: Recorder, method: str, path: str) -> None:
     """404 of a file is the upstream's own; its 500 is 503."""

@@ -30,8 +30,8 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
     providers = {
         **both(origin),
         "other": openai_like(origin, "other", "other-*"),
-        "quick": openai_like(origin, "quick", "quick-model", timeouts={"first_byte": 1, "idle": 1}),
-        "claudette": anthropic_like(origin, "claudette", "quick-claude", timeouts={"first_byte": 1, "idle": 1}),
+        "quick": openai_like(origin, "quick", "quick-model", timeouts={"first_byte": 0.5, "idle": 0.5}),
+        "claudette": anthropic_like(origin, "claudette", "quick-claude", timeouts={"first_byte": 0.5, "idle": 0.5}),
     }
     routing = {
         "aliases": {
@@ -641,9 +641,9 @@ def test_a_client_that_reads_slowly_slows_the_upstream_down(relay: Relay, upstre
     with Wire(relay.host, relay.port, receive_buffer=32 * 1024) as wire:
         wire.request("POST", "/v1/chat/completions", AUTH, body=STREAM)
         (request,) = upstream.wait(1)
-        time.sleep(0.7)
+        time.sleep(0.5)
         before = sum(request.written)
-        time.sleep(0.3)
+        time.sleep(0.2)
         assert sum(request.written) == before, "the upstream still writes"
         assert before < 24_000_000  # the kernel's buffers, twice, are the most of it
         assert wire.head()[0] == 200
