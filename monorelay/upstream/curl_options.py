@@ -25,6 +25,9 @@ QUICK_EXIT = 322
 
 MAX_IDLE_AGE = 55  # seconds; many servers close at 60, and a request on a connection just closed has to be repeated
 
+# libcurl 8 keeps this buffer for every request in flight: its default of 64 KiB doubles what a stream costs, and is hardly faster.
+UPLOAD_BUFFER = 16 * 1024
+
 LOOPBACK = "localhost,127.0.0.0/8,::1"
 
 # Where libcurl's builds (Debian's, Fedora's, PyPI's) look by themselves.
@@ -62,6 +65,7 @@ def fetch_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple
     return [
         (pycurl.NOSIGNAL, 1),
         (pycurl.MAXAGE_CONN, MAX_IDLE_AGE),
+        (pycurl.UPLOAD_BUFFERSIZE, UPLOAD_BUFFER),
         (pycurl.NOPROXY, direct_hosts(environ)),
         (QUICK_EXIT, 1),  # a handle removed while its host name is looked up must not wait for the look-up's thread
         *certificate_options(ca_file, environ),
