@@ -37,18 +37,20 @@ def admit(admission: Admission, fields: Mapping[str, str]) -> ClientSpec | None:
 
 def _tokens(fields: Mapping[str, str]) -> Iterator[str]:
     """Every token offered; an empty one is none. Repeated fields arrive joined with a comma: each part counts."""
-    bearer = fields.get("authorization")
-    if bearer:
-        for part in bearer.split(","):
-            scheme, _, token = part.strip().partition(" ")
-            if scheme.lower() == "bearer" and token.strip():
-                yield token.strip()
+    for value in _parts(fields.get("authorization")):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            yield token.strip()
     for name in ("x-api-key", "x-access-key"):
-        value = fields.get(name)
-        if value:
-            yield value.strip()
-            if "," in value:
-                yield from (part.strip() for part in value.split(",") if part.strip())
+        yield from _parts(fields.get(name))
+
+
+def _parts(value: str | None) -> Iterator[str]:
+    """The whole value first: a token may hold commas."""
+    if value:
+        yield value.strip()
+        if "," in value:
+            yield from (part.strip() for part in value.split(",") if part.strip())
 
 
 def refuse_foreign_host(admission: Admission, fields: Mapping[str, str]) -> None:

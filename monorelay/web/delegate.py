@@ -42,7 +42,8 @@ from monorelay.web.reply import TornadoReply
 if TYPE_CHECKING:
     from monorelay.web.switchboard import Switchboard
 
-HEAD_LIMIT = 64 * 1024  # bytes of all header fields
+HEAD_LIMIT = 64 * 1024  # bytes of the request line and all header fields
+_NOT_ASCII = re.compile("[^\\x00-\\x7f]")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -107,26 +108,28 @@ class RelayDelegate(HTTPMessageDelegate):
         reply.expects = "expect" in fields
         asked_id = fields.get("x-request-id", "")
         self._id = asked_id if asked_id and _SANE_ID.fullmatch(asked_id) else resources.new_request_id()
+        path, query = _target(start_line.path)
+        size += len(start_line.path)
         try:
             length = body_length(fields)
             if length is None:
                 read_strictly(self.connection)
             if size > HEAD_LIMIT:
-                raise RelayError(HEAD_TOO_LARGE, f"The header fields take {size} bytes; {HEAD_LIMIT} are allowed.")
+                raise RelayError(HEAD_TOO_LARGE, f"The request's head takes {size} bytes; {HEAD_LIMIT} are allowed.")
             refuse_foreign_host(plan.admission, fields)
             origins = plan.config.server.cors_origins
             allowed = cors.allowed_origin(origins, fields) if origins else None
             if allowed is not None:
                 reply.extra = cors.answer_lines(allowed)
-            path, query = _target(start_line.path)
             if allowed is not None and cors.is_preflight(method, fields):
                 self._answer(204, cors.preflight_headers(plan.table.methods(path) or ("GET", "POST"), fields), b"")
             else:
                 return self._routed(plan, method, path, query, fields, length)
-        except Unframed as error:
-            reply.close_after()
-            self._refuse(error)
         except RelayError as error:
+            if isinstance(error, Unframed):
+                reply.close_after()
+            if self._route is None:
+                self._family = _family_at(plan, path, fields)
             self._refuse(error)
         return None
 
@@ -138,7 +141,6 @@ class RelayDelegate(HTTPMessageDelegate):
             route, parameters = plan.table.find("GET", path)
             if route is not None and route.spec.needs is not None:
                 route = None
-        self._family = family_of(route.spec.needs or route.spec.answer if route else None, "anthropic-version" in fields)
         client: ClientSpec | None = None
         if route is None or route.spec.access != "public":
             client = admit(plan.admission, fields)
@@ -146,6 +148,7 @@ class RelayDelegate(HTTPMessageDelegate):
             raise _unrouted(plan, method, path)
         self._route = route
         spec = route.spec
+        self._family = family_of(spec.needs or spec.answer, "anthropic-version" in fields)
         if length is not None and length > spec.max_body:
             raise RelayError(BODY_TOO_LARGE, f"The body has {length} bytes; this route takes {spec.max_body}.")
         if spec.reply is not None:
@@ -359,7 +362,12 @@ def _fields(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
 
 
 def _target(target: str) -> tuple[str, str]:
-    """Path and query of a request target; the absolute form (RFC 9112 section 3.2.2) loses its origin."""
+    """Path and query of a request target; the absolute form (RFC 9112 section 3.2.2) loses its origin.
+
+    A byte that no URL may hold, such as one of an unescaped UTF-8 character, becomes its escape: Tornado reads bytes as Latin-1.
+    """
+    if not target.isascii():
+        target = _NOT_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", target)
     if not target.startswith("/"):
         scheme, separator, rest = target.partition("://")
         if separator and scheme.lower() in ("http", "https"):
@@ -367,6 +375,13 @@ def _target(target: str) -> tuple[str, str]:
             target = rest[slash:] if slash >= 0 else "/"
     path, _, query = target.partition("?")
     return path.partition("#")[0], query.partition("#")[0]
+
+
+def _family_at(plan: Plan, path: str, fields: Mapping[str, str]) -> Family:
+    """Whose envelope a refusal on this path has, whatever its method: the dialect's that is spoken there."""
+    methods = plan.table.methods(path)
+    route = plan.table.find(methods[0], path)[0] if methods else None
+    return family_of(route.spec.needs or route.spec.answer if route else None, "anthropic-version" in fields)
 
 
 def _unrouted(plan: Plan, method: str, path: str) -> RelayError:

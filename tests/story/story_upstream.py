@@ -13,6 +13,7 @@ it is set.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 import struct
@@ -95,6 +96,7 @@ class Recorder:
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
         self._queue: deque[tuple[Step, ...]] = deque()
+        self._early: deque[tuple[Step, ...]] = deque()
         self._standing: dict[str, tuple[Step, ...]] = {}
         self.background: list[Recorded] = []
         self._news = threading.Condition()
@@ -114,6 +116,11 @@ class Recorder:
         with self._news:
             self._queue.extend(answers)
 
+    def answer_early(self, *steps: Step) -> None:
+        """The next request gets this as soon as its head has come; nothing more of it is read, and the connection ends."""
+        with self._news:
+            self._early.append(steps)
+
     def standing(self, path: str, steps: tuple[Step, ...]) -> None:
         """Each request of this path gets this; those requests are kept apart, in ``background``."""
         with self._news:
@@ -124,6 +131,7 @@ class Recorder:
         with self._news:
             self.requests.clear()
             self._queue.clear()
+            self._early.clear()
 
     def wait(self, count: int) -> list[Recorded]:
         """The first ``count`` requests."""
@@ -155,6 +163,15 @@ class Recorder:
         for peer in list(self.peers):
             peer.transport.abort()
         self._loop.call_later(0.02, self._loop.stop)
+
+    def early_for(self, request: Recorded) -> tuple[Step, ...] | None:
+        """What a head is to be answered with before its body is read."""
+        with self._news:
+            if not self._early or request.target.partition("?")[0] in self._standing:
+                return None
+            self.requests.append(request)
+            self._news.notify_all()
+            return self._early.popleft()
 
     def script_for(self, request: Recorded) -> tuple[Step, ...]:
         """Writes the request down; what it is to be answered with."""
@@ -240,6 +257,12 @@ class _Peer(asyncio.Protocol):
         pairs = (line.partition(":") for line in lines[1:])
         headers = tuple((name, value.strip(" \t")) for name, _, value in pairs)
         fields = {name.lower(): value for name, value in headers}
+        request = Recorded(lines[0], headers, b"", head, self._number, time.monotonic())
+        early = self._recorder.early_for(request)
+        if early is not None:
+            self.transport.pause_reading()
+            await self._play(early, request)
+            raise ConnectionError
         if "chunked" in fields.get("transfer-encoding", ""):
             body = b""
             while size := int((await self._until(b"\r\n")).split(b";")[0], 16):
@@ -247,7 +270,7 @@ class _Peer(asyncio.Protocol):
             await self._until(b"\r\n")
         else:
             body = await self._exactly(int(fields.get("content-length", "0")))
-        return Recorded(lines[0], headers, body, head, self._number, time.monotonic())
+        return dataclasses.replace(request, body=body)
 
     # ------------------------------------------------------------------ answering
 

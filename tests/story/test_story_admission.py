@@ -103,20 +103,39 @@ def test_a_field_that_comes_twice_counts_twice(relay: Relay, upstream: Recorder,
     assert KEY.encode() not in upstream.taken().head and b"wrong" not in upstream.taken().head
 
 
-def test_401_in_the_anthropic_family_carries_its_type_too(relay: Relay) -> None:
-    """A superset, so that both SDKs parse it: by the route's dialect, or by anthropic-version where the route has none."""
-    for path, headers in (
-        ("/v1/messages", ()),
-        ("/v1/messages/count_tokens", ()),
-        ("/v1/anthropic/models", ()),
-        ("/v1/nothing", (("anthropic-version", "2023-06-01"),)),
-    ):
-        answer = relay.ask(
-            "POST" if "messages" in path else "GET", path, *headers, key=None, body={} if "messages" in path else None
-        )
-        assert answer.status == 401
-        assert answer.json["type"] == "error" and answer.error["type"] == "auth_error", path
-    assert "type" not in relay.ask("POST", "/v1/chat/completions", key=None, body=CHAT).json
+REFUSED_IN_THE_FAMILY = [
+    ("POST", "/v1/messages", (), None, 401),
+    ("GET", "/v1/messages", (), None, 401),
+    ("POST", "/v1/messages/beta", (), None, 401),
+    ("POST", "/v1/messages/count_tokens", (), None, 401),
+    ("GET", "/v1/anthropic/models", (), None, 401),
+    ("GET", "/v1/nothing", (("anthropic-version", "2023-06-01"),), None, 401),
+    ("GET", "/v1/nothing", (("anthropic-version", "2023-06-01"),), KEY, 404),
+    ("POST", "/v1/models", (("anthropic-version", "2023-06-01"),), KEY, 405),
+    ("GET", "/v1/messages", (), KEY, 405),
+    ("DELETE", "/v1/messages/count_tokens", (), KEY, 405),
+    ("POST", "/v1/messages", (("X-Big", "x" * 70_000),), KEY, 431),
+    ("POST", "/v1/messages", (("Content-Length", "999999999"),), KEY, 413),
+    ("POST", "/v1/messages", (("Content-Length", "1x"),), KEY, 400),
+    ("POST", "/v1/messages", (("Content-Length", "1"), ("Transfer-Encoding", "chunked")), KEY, 400),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "key", "status"), REFUSED_IN_THE_FAMILY)
+def test_every_refusal_in_the_anthropic_family_carries_its_type_too(
+    relay: Relay, method: str, path: str, headers: tuple[tuple[str, str], ...], key: str | None, status: int
+) -> None:
+    """A superset, so that both SDKs parse it: by the path's dialect, or by anthropic-version where the path has none."""
+    answer = relay.ask(method, path, *headers, key=key)
+    assert answer.status == status, answer
+    assert answer.json["type"] == "error" and answer.error
+
+
+def test_refusals_of_the_other_family_are_plain(relay: Relay) -> None:
+    """Also when a client of the one SDK happens to send the other's header."""
+    for headers in ((), (("anthropic-version", "2023-06-01"),)):
+        for method, key in (("POST", None), ("GET", KEY)):
+            assert set(relay.ask(method, "/v1/chat/completions", *headers, key=key).json) == {"error"}
 
 
 @pytest.mark.parametrize("path", PUBLIC)
@@ -230,6 +249,16 @@ def test_an_empty_access_key_matches_nothing(start: Callable[..., Relay], upstre
     ):
         assert relay.ask("POST", "/v1/chat/completions", *headers, body=CHAT, key=None).status == 401
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key=TOKEN).status == 200
+
+
+def test_a_token_may_hold_any_printable_character(start: Callable[..., Relay], upstream: Recorder) -> None:
+    """Commas, blanks, quotes, equals signs: all three fields take it."""
+    token = 'a,b c="d"; e=='
+    clients = {"odd": {"sha256": hashlib.sha256(token.encode()).hexdigest()}}
+    relay = start({"server": SERVER, "clients": clients, "providers": both(upstream.origin)}, environ=SECRETS)
+    for name, value in (("Authorization", f"Bearer {token}"), ("x-api-key", token), ("X-Access-Key", token)):
+        assert relay.ask("POST", "/v1/chat/completions", (name, value), body=CHAT, key=None).status == 200, name
+        assert relay.ask("POST", "/v1/chat/completions", (name, value[:-1]), body=CHAT, key=None).status == 401, name
 
 
 # The open mode
