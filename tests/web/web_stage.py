@@ -369,12 +369,14 @@ class WebStage:
 
 
 @asynccontextmanager
-async def web_stage(part: Part | None = None, *, front: Callable[..., Front] = Front, **options: Any) -> AsyncIterator[WebStage]:
-    """The front serves ``relay_config(upstream, **options)``. At the end all clients leave, and nothing may be in flight."""
+async def web_stage(part: Part | None = None, *, to: RawUpstream | None = None, **options: Any) -> AsyncIterator[WebStage]:
+    """The front serves ``relay_config(to or upstream, **options)``. At the end all clients leave, and nothing may be in flight."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         port = listening.getsockname()[1]
         async with Upstream(part) as upstream:
-            served = front(relay_config(upstream, **options), 1, Path(tempfile.mkdtemp(dir=STATE.name)), ("127.0.0.1", port), 1)
+            served = Front(
+                relay_config(to or upstream, **options), 1, Path(tempfile.mkdtemp(dir=STATE.name)), ("127.0.0.1", port), 1
+            )
             listening.setblocking(False)
             served.listen_on(listening)
             stage = WebStage(served, upstream, port)

@@ -1,0 +1,452 @@
+"""What clients get of an upstream that breaks, lies, stalls or says no: a status of our own, and never more attempts than keys."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+from raw_upstream import Peer
+from web_stage import (
+    ASKED,
+    CHAT,
+    FILES,
+    GIVEN,
+    JSON_TYPE,
+    KEY_MARK,
+    MESSAGES,
+    MIB,
+    Upstream,
+    chunk,
+    chunked,
+    chunked_head,
+    in_loop,
+    web_stage,
+    whole,
+)
+
+Act = Callable[[Peer], Awaitable[None]]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = chunked_head(JSON_TYPE)
+HALF = GIVEN[: len(GIVEN) // 2]
+
+
+def sends(data: bytes) -> Act:
+    async def act(peer: Peer) -> None:
+        await peer.send(data)
+
+    return act
+
+
+async def close(peer: Peer) -> None:
+    peer.close()
+
+
+async def reset(peer: Peer) -> None:
+    await asyncio.sleep(0.01)  # what was sent before is to be read before
+    peer.reset()
+
+
+async def stall(peer: Peer) -> None:
+    await peer.gone()
+
+
+def attempts_of(answer_fields: dict[str, str]) -> int:
+    return int(answer_fields["x-monorelay-attempts"])
+
+
+BEGINNINGS = {
+    "nothing": b"",
+    "the status": b"HTTP/1.1 2",
+    "the status line": b"HTTP/1.1 200 OK\r\n",
+    "a part of the head": HEAD + b"Content-Le",
+    "the head": HEAD + b"Content-Length: 35\r\n\r\n",
+    "a part of the body": HEAD + b"Content-Length: 35\r\n\r\n" + HALF,
+    "the head of chunks": CHUNKED,
+    "a part of a size": CHUNKED + chunk(HALF) + b"1",
+    "a size": CHUNKED + chunk(HALF) + b"10\r\n",
+    "a part of a chunk": CHUNKED + chunk(HALF)[:-4],
+    "a chunk": CHUNKED + chunk(HALF),
+    "all but the last chunk": CHUNKED + chunk(GIVEN),
+    "a part of the last chunk": CHUNKED + chunk(GIVEN) + b"0",
+    "a 100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a 103": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("end", [close, reset, stall], ids=["closes", "resets", "stalls"])
+@pytest.mark.parametrize("name", BEGINNINGS)
+@in_loop
+async def test_an_upstream_that_breaks_off_is_503_after_one_attempt(name: str, end: Act) -> None:
+    """At whatever byte, and however: for a native JSON answer nothing of it reaches the client, and no other key is tried."""
+    async with web_stage(first_byte=0.15, idle=0.15) as stage:
+
+        async def part(peer: Peer) -> None:
+            stage.upstream.asked.append(await peer.request())
+            await peer.send(BEGINNINGS[name])
+            await end(peer)
+
+        stage.upstream.part = part
+        client = await stage.client()
+        await client.ask("POST", CHAT, ASKED)
+        answer = await client.answer()
+        assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+        assert answer.error["message"].startswith("[acme] ")
+        assert (attempts_of(answer.fields), len(stage.upstream.asked)) == (1, 1)
+        assert "retry-after" not in answer.fields
+        await client.ask("GET", "/health")
+        assert (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("end", [close, reset], ids=["closes", "resets"])
+@in_loop
+async def test_an_upstream_that_hangs_up_before_the_request_is_503(end: Act) -> None:
+    async with web_stage() as stage:
+        stage.upstream.part = end
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert (answer.status, answer.error["type"], attempts_of(answer.fields)) == (503, "upstream_error", 1)
+        assert len(stage.upstream.peers) <= 2
+
+
+@in_loop
+async def test_an_upstream_that_refuses_connections_is_503_at_once() -> None:
+    """And says so."""
+    async with web_stage() as stage:
+        stage.upstream._server.close()
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert (answer.status, answer.error["type"], attempts_of(answer.fields)) == (503, "upstream_error", 1)
+        assert "cannot be reached" in answer.error["message"]
+
+
+@in_loop
+async def test_an_upstream_that_never_accepts_is_503_in_time() -> None:
+    """Its queue is full: the limit is ``connect``."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = []
+        for _ in range(3):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+            waiting.append(sock)
+        upstream = Upstream()
+        upstream.port = full.getsockname()[1]
+        async with web_stage(connect=0.2, to=upstream) as stage:
+            answer = await stage.once("POST", CHAT, ASKED)
+            assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+            assert "0.2 s" in answer.error["message"]
+        for sock in waiting:
+            sock.close()
+
+
+WRONG = {
+    "no HTTP": b"hello, who is there?\r\n\r\n",
+    "TLS": b"\x15\x03\x01\x00\x02\x02\x46",
+    "a status without a number": b"HTTP/1.1 two hundred\r\n\r\n",
+    "a length that is none": HEAD + b"Content-Length: many\r\n\r\n" + GIVEN,
+    "a negative length": HEAD + b"Content-Length: -5\r\n\r\n" + GIVEN,
+    "two lengths": HEAD + b"Content-Length: 35\r\nContent-Length: 7\r\n\r\n" + GIVEN,
+    "a chunk size that is none": CHUNKED + b"zz\r\n" + GIVEN,
+    "a chunk without its end": CHUNKED + b"3\r\nabcdef\r\n0\r\n\r\n",
+    "a length too long": whole(GIVEN, length=len(GIVEN) + 10),
+    "cut JSON": whole(GIVEN[:-2]),
+    "cut JSON in chunks": chunked(HALF, kind=JSON_TYPE),
+    "cut JSON to the end": HEAD + b"Connection: close\r\n\r\n" + HALF,
+    "an empty body": whole(b""),
+    "blanks": whole(b"  \r\n "),
+    "an endless head": HEAD + b"X-Long: " + b"x" * MIB,
+    "an empty stream": chunked(),
+    "a stream cut before its content": chunked(b": hello\n\n"),
+    "a status beyond all": whole(GIVEN, "999 Odd"),
+    "HTML with 502": whole(b"<html><h1>Bad Gateway</h1></html>", "502 Bad Gateway", "Content-Type: text/html"),
+    "JSON with 500": whole(b'{"error": {"message": "oh no", "type": "server_error"}}', "500 No"),
+    "Overloaded": whole(b'{"type":"error","error":{"type":"overloaded_error","message":"full"}}', "529 Full"),
+    "nothing with 503": whole(b"", "503 Unavailable"),
+    "not modified": b"HTTP/1.1 304 Not Modified\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@in_loop
+async def test_an_answer_that_is_none_is_503(name: str) -> None:
+    """On both families, after one attempt each, whatever the upstream thinks it sent."""
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(WRONG[name])
+        client = await stage.client()
+        for number, path in enumerate((CHAT, MESSAGES), 1):
+            await client.ask("POST", path, ASKED)
+            answer = await client.answer()
+            assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+            assert len(answer.error["message"]) < 700
+            assert len(stage.upstream.asked) == number
+            said = answer.fields.get("x-monorelay-upstream-status")
+            assert said is None or WRONG[name].startswith(f"HTTP/1.1 {said}".encode())
+
+
+def fields(count: int) -> bytes:
+    return b"".join(b"X-Field-%d: %d\r\n" % (number, number) for number in range(count))
+
+
+RIGHT = {
+    "plain": (whole(GIVEN), GIVEN),
+    "in chunks": (chunked(*(bytes([byte]) for byte in GIVEN), kind=JSON_TYPE), GIVEN),
+    "to the end": (HEAD + b"\r\n" + GIVEN, GIVEN),
+    "HTTP/1.0": (whole(GIVEN).replace(b"HTTP/1.1", b"HTTP/1.0"), GIVEN),
+    "bare line feeds": (whole(GIVEN).replace(b"\r\n", b"\n"), GIVEN),
+    "more than its length": (whole(GIVEN + b"HTTP/1.1 200 OK\r\n\r\n", length=len(GIVEN)), GIVEN),
+    "more than its chunks": (chunked(GIVEN, kind=JSON_TYPE) + b"more", GIVEN),
+    "after a 100": (b"HTTP/1.1 100 Continue\r\n\r\n" + whole(GIVEN), GIVEN),
+    "after 103s": (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Request-Id: early\r\n\r\n" * 5 + whole(GIVEN), GIVEN),
+    "no reason": (whole(GIVEN).replace(b"200 OK", b"200"), GIVEN),
+    "another success": (whole(GIVEN, "202 Accepted"), GIVEN),
+    "folded": (whole(GIVEN, "200 OK", "Content-Type: application/json;\r\n charset=utf-8"), GIVEN),
+    "chunk extensions and trailers": (
+        chunked_head(JSON_TYPE) + b"%x;a=b\r\n%b\r\n0\r\nX-Request-Id: late\r\nX-Sum: 1\r\n\r\n" % (len(GIVEN), GIVEN),
+        GIVEN,
+    ),
+    "thousands of fields": (HEAD + fields(4_000) + b"Content-Length: %d\r\n\r\n" % len(GIVEN) + GIVEN, GIVEN),
+    "blanks around it": (whole(b"\r\n" + GIVEN + b" \n" * 40), b"\r\n" + GIVEN + b" \n" * 40),
+    "3 MB": (whole(b'["' + b"x" * 3_000_000 + b'"]'), b'["' + b"x" * 3_000_000 + b'"]'),
+    "gzip": (whole(gzip.compress(GIVEN), "200 OK", JSON_TYPE, "Content-Encoding: gzip"), gzip.compress(GIVEN)),
+    "no gzip, said to be": (whole(GIVEN[:9], "200 OK", JSON_TYPE, "Content-Encoding: gzip"), GIVEN[:9]),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@in_loop
+async def test_an_odd_answer_that_is_whole_is_relayed_byte_for_byte(name: str) -> None:
+    """Nothing before it, nothing after it; and the next one is the next request's."""
+    raw, body = RIGHT[name]
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(raw)
+        client = await stage.client()
+        for _ in range(2):
+            await client.ask("POST", CHAT, ASKED)
+            answer = await client.answer()
+            assert (answer.status, answer.body) == (202 if name == "another success" else 200, body)
+            assert answer.fields.get("content-encoding") == ("gzip" if "gzip" in name else None)
+            assert answer.fields["x-request-id"] not in ("early", "late")
+            assert "x-sum" not in answer.fields and "x-field-1" not in answer.fields
+        assert len(stage.upstream.asked) == 2
+
+
+@in_loop
+async def test_what_follows_an_answer_on_a_kept_connection_is_nobodys() -> None:
+    """An upstream that sends a second answer unasked loses the connection, not the next request its answer."""
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(GIVEN) + whole(b'{"stolen": true}'), close=False)
+        client = await stage.client()
+        for _ in range(3):
+            await client.ask("POST", CHAT, ASKED)
+            assert (await client.answer()).body == GIVEN
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset"])
+@in_loop
+async def test_an_answer_without_a_body_is_relayed(status: str) -> None:
+    """And the client's connection goes on behind it."""
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(
+            f"HTTP/1.1 {status}\r\nX-Request-Id: r1\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        client = await stage.client()
+        await client.ask("DELETE", FILES + "/f1")
+        answer = await client.answer()
+        assert (answer.status, answer.body, answer.fields["x-request-id"]) == (int(status[:3]), b"", "r1")
+        await client.ask("GET", "/health")
+        assert (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent", "300 Choices"])
+@in_loop
+async def test_a_redirect_is_never_followed(status: str) -> None:
+    """The other host sees nothing: it would be sent our key."""
+    async with Upstream() as other, web_stage() as stage:
+        place = other.url(f"/steal?key={KEY_MARK.decode()}-a")
+        stage.upstream.part = stage.upstream.answering(whole(b"{}", status, f"Location: {place}", JSON_TYPE))
+        for path in (CHAT, MESSAGES):
+            answer = await stage.once("POST", path, ASKED)
+            assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+            assert answer.fields["x-monorelay-upstream-status"] == status[:3]
+            assert "location" not in answer.fields and other.url() not in answer.error["message"]
+        assert len(stage.upstream.asked) == 2 and not other.peers
+
+
+@in_loop
+async def test_429_on_every_key_is_no_keys() -> None:
+    """Each key is tried once; the answer says when to come again; until then the upstream is left alone."""
+    async with web_stage(keys=("a", "b", "c")) as stage:
+        limits = iter(("50", "20", "40"))
+
+        async def part(peer: Peer) -> None:
+            stage.upstream.asked.append(await peer.request())
+            await peer.send(whole(b'{"error":{"message":"slow down"}}', "429 Slow", JSON_TYPE, f"Retry-After: {next(limits)}"))
+            peer.close()
+
+        stage.upstream.part = part
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert (answer.status, answer.error["type"]) == (503, "no_keys")
+        assert 18 <= int(answer.fields["retry-after"]) <= 20
+        assert answer.fields["x-monorelay-trail"] == "acme/a 429, acme/b 429, acme/c 429"
+        used = [asked.header("authorization") for asked in stage.upstream.asked]
+        assert used == [f"Bearer {KEY_MARK.decode()}-{label}" for label in "abc"]
+        again = await stage.once("POST", MESSAGES, ASKED)
+        assert (again.status, again.error["type"], again.fields["x-monorelay-attempts"]) == (503, "no_keys", "0")
+        assert len(stage.upstream.asked) == 3
+
+
+@pytest.mark.parametrize("status", ["401 No", "402 Pay", "403 No"])
+@in_loop
+async def test_keys_refused_one_by_one_rest(status: str, expect_logs: Callable[[str], None]) -> None:
+    """Each is tried once and rests, loudly; the client learns that it is not its own credential that was refused."""
+    expect_logs("key=a .*rests for")
+    expect_logs("key=b .*rests for")
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(b'{"error":{"message":"bad key sk-upstream-key-a"}}', status))
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+        assert answer.fields["x-monorelay-upstream-status"] == status[:3]
+        assert len(stage.upstream.asked) == 2
+        again = await stage.once("POST", CHAT, ASKED)
+        assert (again.status, again.error["type"]) == (503, "no_keys")
+        assert len(stage.upstream.asked) == 2
+
+
+@in_loop
+async def test_a_limited_key_costs_the_client_nothing_while_another_is_free() -> None:
+    """It never sees the 429."""
+    async with web_stage() as stage:
+
+        async def part(peer: Peer) -> None:
+            stage.upstream.asked.append(await peer.request())
+            first = len(stage.upstream.asked) == 1
+            await peer.send(whole(b"{}", "429 Slow") if first else whole(GIVEN))
+            peer.close()
+
+        stage.upstream.part = part
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert (answer.status, answer.body) == (200, GIVEN)
+        assert answer.fields["x-monorelay-trail"] == "acme/a 429, acme/b 200"
+
+
+REFUSALS = {
+    "its own words": (b'{"error": {"message": "no such tool", "type": "invalid_request_error", "x": 1.0}}', True),
+    "a detail": (b'{"detail": "not like this"}', False),
+    "a list": (b'[{"error": "not like this"}]', False),
+    "HTML": (b"<h1>not like this</h1>", False),
+    "text": (b"not like this", False),
+    "nothing": (b"", False),
+    "bytes": (bytes(range(256)), False),
+    "deep": (b"[" * 100_000, False),
+    "a lot": (b'{"error": "' + b"not like this " * 100_000 + b'"}', False),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize("status", ["400 Bad", "404 Not Found", "409 Conflict", "413 Large", "422 Odd", "418 Teapot", "499 Gone"])
+@in_loop
+async def test_a_refusal_of_the_request_is_the_clients_own(status: str, name: str) -> None:
+    """The upstream's status, its own words where they are an error object, else wrapped; never tried again."""
+    body, unchanged = REFUSALS[name]
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(body, status))
+        answer = await stage.once("POST", CHAT, ASKED)
+        assert answer.status == int(status[:3])
+        assert len(stage.upstream.asked) == 1
+        assert answer.fields["x-monorelay-upstream-status"] == status[:3]
+        if unchanged:
+            assert answer.body == body
+        else:
+            assert answer.error["message"].startswith("[acme] ")
+            assert len(answer.error["message"]) < 700
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "404 No", "500 Oops", "502 Gateway"])
+@in_loop
+async def test_a_key_in_the_upstreams_words_is_taken_out(status: str) -> None:
+    """As JSON and as HTML, whole and compressed; every answer of these tests is searched for it."""
+    words = b"You sent sk-upstream-key-a and sk-upstream-key-b to us"
+    async with web_stage() as stage:
+        for body in (b'{"error": {"message": "%b", "type": "x"}}' % words, b"<p>%b</p>" % words):
+            for pack, coding in ((bytes, "identity"), (gzip.compress, "gzip")):
+                stage.upstream.part = stage.upstream.answering(whole(pack(body), status, JSON_TYPE, f"Content-Encoding: {coding}"))
+                answer = await stage.once("POST", CHAT, ASKED)
+                assert "[key a] and [key b]" in json.loads(answer.body)["error"]["message"]
+
+
+@in_loop
+async def test_a_kept_connection_that_died_meanwhile_costs_nothing() -> None:
+    """Closed while idle, or on the next request before a byte of answer: that is repeated once, on a fresh connection."""
+    async with web_stage() as stage:
+        client = await stage.client()
+        await client.ask("POST", CHAT, ASKED)
+        peer, _ = await stage.upstream.exchange()
+        await peer.send(whole(GIVEN))
+        assert (await client.answer()).status == 200
+        peer.close()
+        await asyncio.sleep(0.02)
+        await client.ask("POST", CHAT, ASKED)
+        peer, _ = await stage.upstream.exchange()
+        await peer.send(whole(GIVEN))
+        assert (await client.answer()).status == 200
+        await client.ask("POST", CHAT, ASKED)
+        await peer.request()
+        peer.close()
+        peer, _ = await stage.upstream.exchange()
+        await peer.send(whole(GIVEN))
+        answer = await client.answer()
+        assert (answer.status, attempts_of(answer.fields)) == (200, 1)
+
+
+@in_loop
+async def test_repeats_on_dying_connections_are_bounded() -> None:
+    """Ten kept connections that all die of the next request: libcurl repeats it once for each of them, and that was it."""
+    async with web_stage() as stage:
+        alive = [True]
+
+        async def part(peer: Peer) -> None:
+            while True:
+                stage.upstream.asked.append(await peer.request())
+                if not alive:
+                    return peer.close()
+                await asyncio.sleep(0.05)
+                await peer.send(whole(GIVEN))
+
+        stage.upstream.part = part
+        clients = [await stage.client() for _ in range(10)]
+        for client in clients:
+            await client.ask("POST", CHAT, ASKED)
+        for client in clients:
+            assert (await client.answer()).status == 200
+        assert len(stage.upstream.peers) == 10
+        alive.clear()
+        await clients[0].ask("POST", CHAT, ASKED)
+        assert (await clients[0].answer()).status == 503
+        assert len(stage.upstream.asked) <= 10 + 11
+
+
+@pytest.mark.parametrize(("status", "expected"), [("401 No", 503), ("400 Bad", 400), ("500 Oops", 503), ("200 OK", 200)])
+@in_loop
+async def test_an_answer_may_come_before_the_request_was_read(
+    status: str, expected: int, expect_logs: Callable[[str], None]
+) -> None:
+    """A body of 4 MB, of which the upstream reads nothing: its answer counts."""
+    if expected == 503 and status.startswith("401"):
+        expect_logs("key=a .*rests for")
+        expect_logs("key=b .*rests for")
+    async with web_stage() as stage:
+
+        async def part(peer: Peer) -> None:
+            await peer.head()
+            await peer.send(whole(b'{"error": {"message": "no"}}', status, JSON_TYPE, "Connection: close"))
+            if expected == 200:
+                await peer.reader.read(-1)
+            await asyncio.sleep(0.1)
+            peer.close()
+
+        stage.upstream.part = part
+        answer = await stage.once("POST", CHAT, {**ASKED, "long": "x" * 4_000_000})
+        assert answer.status == expected
