@@ -116,7 +116,9 @@ def _text(model: str, group: Sequence[Finding]) -> str:
     for finding in group:
         for target in finding.targets:
             url = upstream_url(finding.route, target.lane)
-            lines.append(f"  → '{target.model}' at {target.provider.name}: {finding.route.methods[0]} {url}")
+            way = "" if target.lane.translator.native else f", translated to {target.lane.translator.upstream}"
+            does = f"{finding.route.methods[0]} {url}{way}" if url else "does not offer this: the relay answers itself"
+            lines.append(f"  → '{target.model}' at {target.provider.name}: {does}")
     return "\n".join(lines)
 
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "routes": "every route, and who serves it",
     "providers": "every provider, its state and what it offers",
     "explain": "which provider gets a model, and which line decided that",
+    "translate": "show a body in another dialect, and what it loses on the way",
     "demo": "try everything with a built-in upstream, without any account",
 }
 

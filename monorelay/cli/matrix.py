@@ -16,7 +16,9 @@ def state_of(provider: Provider) -> str:
 
 
 def upstream_url(route: Route, lane: Lane) -> str:
-    """Where the lane leads, with {path parameters} and templates as they are written."""
+    """Where the lane leads, with {path parameters} and templates as they are written; "" where the relay answers itself."""
+    if lane.local is not None:
+        return ""
     offers = {offer.capability: offer for offer in lane.provider.spec.offers}
     offer = offers[lane.translator.upstream]
     return (offer.base_url or lane.provider.spec.base_url) + offer.path + route.spec.upstream
@@ -52,6 +54,7 @@ def lane_value(route: Route, lane: Lane) -> dict[str, Any]:
         "provider": lane.provider.name,
         "state": state_of(lane.provider),
         "native": lane.translator.native,
+        "local": lane.local is not None,
         "offer": lane.translator.upstream,
         "url": upstream_url(route, lane),
     }

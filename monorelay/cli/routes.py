@@ -42,4 +42,6 @@ def _row(route: Route) -> tuple[str, str, str, str, str]:
 
 def _lane(lane: Lane) -> str:
     name = lane.provider.name if lane.translator.native else f"{lane.provider.name} via {lane.translator.upstream}"
+    if lane.local is not None:
+        name = f"the relay for {lane.provider.name}"
     return name if lane.provider.enabled else f"({name})"

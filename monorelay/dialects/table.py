@@ -6,13 +6,22 @@ A client's capability is served best by itself, and else by one that a translato
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
 
 from monorelay.dialects.interface import Translator
 from monorelay.dialects.passthrough import Passthrough
 
-# (client, upstream) → its translator, one file per pair. Where a provider offers several, the first in this order is taken.
-PAIRS: Mapping[tuple[str, str], Translator] = MappingProxyType({})
+# (client, upstream) → the module that holds its TRANSLATOR. Where a provider offers several, the first in this order is taken.
+# Loaded when a configuration brings the two together: most need few of them.
+PAIRS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("anthropic.messages", "openai.chat"): "anthropic_messages_to_openai_chat",
+        ("openai.chat", "anthropic.messages"): "openai_chat_to_anthropic_messages",
+        ("openai.completions", "openai.chat"): "openai_completions_to_openai_chat",
+        ("openai.completions", "anthropic.messages"): "openai_completions_to_anthropic_messages",
+    }
+)
 
 _STREAMING = frozenset(
     {
@@ -47,7 +56,13 @@ _WHOLE = frozenset(
 
 def translator_for(client: str, upstream: str) -> Translator | None:
     """Total over all words: a capability nobody here knows still passes through to itself."""
-    return Passthrough(client) if client == upstream else PAIRS.get((client, upstream))
+    if client == upstream:
+        return Passthrough(client)
+    module = PAIRS.get((client, upstream))
+    if module is None:
+        return None
+    translator: Translator = import_module(f"{__package__}.{module}").TRANSLATOR
+    return translator
 
 
 def upstreams_for(client: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ refused without a request is done here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from monorelay import __version__
 from monorelay.config.config import Config
@@ -17,7 +18,9 @@ from monorelay.config.provider import OfferSpec, ProviderSpec
 from monorelay.config.route import RouteSpec
 from monorelay.dialects.envelopes import family_of
 from monorelay.dialects.interface import Translator
+from monorelay.dialects.local import LOCAL, LocalAnswer
 from monorelay.dialects.model_lists import LISTS
+from monorelay.dialects.quirks import Quirks
 from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for, upstreams_for
 from monorelay.plan.globs import compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
@@ -48,6 +51,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
         providers=providers,
         table=RouteTable(routes),
         routes=tuple(routes),
+        toolless=compile_globs(config.tools.unsupported_models) if config.tools.auto_downgrade else None,
         list_lanes=list_lanes,
         warnings=(*config.warnings, *sorted(problems)),
     )
@@ -83,12 +87,15 @@ def _route(spec: RouteSpec, providers: Mapping[str, Provider], problems: list[Pr
     lanes: dict[str, Lane] = {}
     problems += route_faults(spec)
     for provider in providers.values() if spec.needs is not None else ():
-        match = _best_offer(spec.needs or "", provider)
+        needs = spec.needs or ""
+        match, local = _best_offer(needs, provider), None
+        if match is None and (local := LOCAL.get(needs)) is not None:
+            match = _best_offer(local.follows, provider)
         if match is None:
             continue
         offer, translator = match
         try:
-            lanes[provider.name] = _lane(spec, provider, offer, translator)
+            lanes[provider.name] = _lane(spec, provider, offer, translator, local)
         except TemplateError:
             problems += lane_faults(spec, provider.spec, offer)
     return Route(
@@ -122,14 +129,14 @@ def _list_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> d
 def _best_offer(needs: str, provider: Provider) -> tuple[OfferSpec, Translator] | None:
     """The native offer, else the one that comes first in the table of translators."""
     offers = {offer.capability: offer for offer in provider.spec.offers}
-    for upstream in upstreams_for(needs):
+    for upstream in upstreams_for(needs) if provider.spec.translate else (needs,):
         translator = translator_for(needs, upstream) if upstream in offers else None
         if translator is not None:
             return offers[upstream], translator
     return None
 
 
-def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Translator) -> Lane:
+def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Translator, local: LocalAnswer | None = None) -> Lane:
     """Raises TemplateError; ``template_faults.py`` knows which template it was."""
     # A route's rules are about its own dialect: what they forward, an upstream of another one would not understand.
     parties = [provider.spec.headers, offer.headers]
@@ -160,6 +167,9 @@ def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Tra
         ),
         response=ResponseHeaders(compile_steps([pair.response for pair in parties], frozenset(), ALWAYS_DOWN)),
         timeouts=_timeouts(spec, provider.spec, offer),
+        quirks=Quirks(**asdict(provider.spec.quirks)),
+        strict=spec.strict or provider.spec.strict,
+        local=local,
     )
 
 

@@ -13,6 +13,8 @@ from monorelay.config.route import RouteSpec
 from monorelay.config.settings import ClientSpec
 from monorelay.dialects.envelopes import Family
 from monorelay.dialects.interface import Translator
+from monorelay.dialects.local import LocalAnswer
+from monorelay.dialects.quirks import Quirks
 from monorelay.plan.headers import RequestHeaders, ResponseHeaders
 from monorelay.plan.table import RouteTable
 from monorelay.plan.templates import Scrubber
@@ -70,6 +72,9 @@ class Lane:
     request: RequestHeaders
     response: ResponseHeaders
     timeouts: Timeouts
+    quirks: Quirks
+    strict: bool  # a translation that would lose something refuses instead
+    local: LocalAnswer | None  # the relay answers this itself: the provider does not offer it, but would be asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,5 +111,6 @@ class Plan:
     providers: Mapping[str, Provider]  # in priority order
     table: RouteTable[Route]
     routes: tuple[Route, ...]
+    toolless: re.Pattern[str] | None  # models whose tools become text
     list_lanes: Mapping[str, Lane]  # provider name → the way to its own model list, for the roster
     warnings: tuple[Problem, ...] = field(default=())

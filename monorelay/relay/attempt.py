@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Hints, Translation, Untranslatable
-from monorelay.dialects.quirks import NO_QUIRKS
+from monorelay.dialects.tool_text import without_tools
 from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.plan.headers import header_safe
@@ -23,7 +24,8 @@ from monorelay.upstream.upload import Upload
 class Trail:
     """Every attempt of one call, for headers and the log.
 
-    Mutable: ``tries`` grows by one at each attempt, ``key`` is the last one's label, ``usage`` and times are the answering one's.
+    Mutable: ``tries`` grows by one at each attempt, ``key`` is the last one's label, the rest is the answering
+    one's.
     """
 
     tries: list[str] = field(default_factory=list)
@@ -31,6 +33,7 @@ class Trail:
     key: Key | None = None
     upstream_status: int | None = None
     usage: object = None
+    lost: tuple[str, ...] = ()
     head_at: float = 0.0
     opened_at: float = 0.0
 
@@ -47,22 +50,33 @@ class Trail:
             told.append(("x-monorelay-attempts", str(len(self.tries))))
             if len(self.tries) > 1:
                 told.append(("x-monorelay-trail", header_safe(", ".join(self.tries))))
+        if self.lost:
+            told.append(("x-monorelay-lossy", header_safe(", ".join(self.lost))))
         if self.upstream_status is not None:
             told.append(("x-monorelay-upstream-status", str(self.upstream_status)))
         return told
 
 
-def begin_translation(call: Call, asked: Asked, target: Target, resources: Resources) -> Translation:
-    """The request in the target's dialect. Raises RelayError (400) where it cannot be said there."""
-    raw = asked.raw
-    if target.model and target.model != asked.model:
+def begin_translation(call: Call, asked: Asked, target: Target, trail: Trail, resources: Resources) -> Translation:
+    """The request in the target's dialect, its losses noted. Raises RelayError (400) where it cannot be said there."""
+    lane = target.lane
+    body, raw = asked.json, asked.raw
+    lost: tuple[str, ...] = ()
+    if call.plan.toolless is not None and body and call.plan.toolless.fullmatch(target.model):
+        body, lost = without_tools(lane.translator.client, body)
+        raw = as_json({**body, "model": target.model}) if lost else raw
+    if not lost and target.model and target.model != asked.model:
         raw = asked.named(target.model)
-    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, NO_QUIRKS, False)
+    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, lane.quirks, lane.strict)
     try:
-        return target.lane.translator.begin(asked.json, raw, hints)
+        if lost and lane.strict:
+            raise Untranslatable(lost[0], f"the model takes no '{lost[0]}', and nothing may be lost on this way (strict)")
+        translation = lane.translator.begin(body, raw, hints)
     except Untranslatable as error:
-        text = f"[{target.provider.name}] {error}"
+        text = f"[{target.provider.name}] The request cannot be sent to this provider: {error}"
         raise RelayError(INVALID_REQUEST, text, param=error.field) from error
+    trail.lost = (*lost, *translation.lost)
+    return translation
 
 
 async def attempt(

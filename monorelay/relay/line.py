@@ -13,12 +13,14 @@ import logging
 from collections.abc import Mapping
 
 from monorelay.dialects.interface import Translation
+from monorelay.dialects.local import LOCAL
 from monorelay.errors import NO_KEYS, PROXY, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.relay.aim import Aim, remember, take_aim
 from monorelay.relay.attempt import Trail, attempt, begin_translation
 from monorelay.relay.call import Body, Call, Reply, read_body
 from monorelay.relay.deliver import Answered, Left, Outcome, Refused, RefusedInStream
+from monorelay.relay.local import answer_locally
 from monorelay.relay.refusal import refuse, relay_refusal, upstream_error
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect, Next, Verdict, judge
@@ -48,10 +50,18 @@ async def carry(call: Call, body: Body, reply: Reply, resources: Resources) -> N
 
 async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: Resources) -> int:
     asked = read_body(call, b"" if isinstance(body, Upload) else body)
-    aim = await take_aim(call, asked, resources)
+    local = LOCAL.get(call.route.spec.needs or "")
+    try:
+        aim = await take_aim(call, asked, resources)
+    except RelayError:
+        if local is None:
+            raise
+        return answer_locally(call, asked, local, reply, trail)
     error: RelayError | None = None
     for target in aim.targets:
-        translation = begin_translation(call, asked, target, resources)
+        if target.lane.local is not None:
+            return answer_locally(call, asked, target.lane.local, reply, trail)
+        translation = begin_translation(call, asked, target, trail, resources)
         up = body if isinstance(body, Upload) else translation.request
         outcome = await _try_keys(call, target, aim, translation, up, reply, trail, resources)
         match outcome:
@@ -60,6 +70,8 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
                 return outcome.status
             case Left():
                 return 499
+            case Refused(status=404 | 405 | 501) if local is not None:
+                return answer_locally(call, asked, local, reply, trail)
             case Refused() | RefusedInStream():
                 return relay_refusal(call, reply, target, translation, outcome, trail)
             case RelayError():

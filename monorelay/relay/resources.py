@@ -119,6 +119,8 @@ class Resources:
                 if tokens is not None:
                     tally.spent(provider, kind, tokens)
                     told += f" {kind}={tokens}"
+        if trail.lost:
+            told += f" lossy={','.join(trail.lost)}"
         if trail.opened_at:
             tally.opening.observe(max(0.0, seconds - (self.loop.time() - trail.opened_at)))
         if log.isEnabledFor(logging.INFO):

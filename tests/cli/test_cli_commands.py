@@ -66,6 +66,7 @@ keys:
   - {label: main, secret: "${LOCAL_KEY:-sk-secret-local}"}
   - {label: spare, secret: "${SPARE_KEY:-sk-secret-spare}", enabled: false}
 models: {include: [llama3, "qwen-*"]}
+translate: false
 """
 CONFIG = """\
 server: {access_key: "${ACCESS_KEY:-sk-secret-access}"}
@@ -163,6 +164,7 @@ def test_routes_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
         "provider": "local",
         "state": "on",
         "native": True,
+        "local": False,
         "offer": "openai.files",
         "url": "http://127.0.0.1:9/v1/files/{file_id}/content",
     }

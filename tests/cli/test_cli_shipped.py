@@ -148,7 +148,7 @@ NAMES = [
     (ALL, "messages", "deepseek-chat", "deepseek"),
     (ALL, "chat", "meta-llama/llama-4", "openrouter"),
     (ALL, "chat", "openai/gpt-4o", "openrouter"),
-    (ALL, "chat", "claude-opus-4-8", "openrouter"),
+    (ALL, "chat", "claude-opus-4-8", "anthropic"),  # by translation
     (ALL, "chat", "meta/llama-3.1-8b-instruct@nvidia", None),
     (ALL, "chat", "meta/llama-3.1-8b-instruct@nvidia-nim", "nvidia-nim"),
     (("openrouter", "nvidia-nim"), "chat", "gpt-4o", "openrouter"),
