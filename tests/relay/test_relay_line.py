@@ -79,7 +79,7 @@ def test_nothing_is_retried_after_the_commit() -> None:
 
 @pytest.mark.parametrize("stage_of_answer", ["before the head", "held", "streaming"])
 def test_an_abandoned_exchange_is_always_closed(stage_of_answer: str) -> None:
-    """A client that leaves closes the upstream's exchange, before the head, before the commit and after it; its call is recorded."""
+    """A client that leaves closes the upstream's exchange, at whatever moment, and its call is recorded."""
 
     async def scene() -> None:
         stage = Stage(scripts=[()])

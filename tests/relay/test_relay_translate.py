@@ -107,8 +107,8 @@ def test_an_answer_that_cannot_be_read_is_an_upstream_error(headers: list[tuple[
 
 def test_a_refusal_comes_back_in_the_clients_envelope() -> None:
     async def scene() -> None:
-        refusal = b'{"error": {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}}'
-        answer = await stage(reply(400, refusal, [JSON])).carry(ask())
+        error = {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
+        answer = await stage(reply(400, json.dumps({"error": error}).encode(), [JSON])).carry(ask())
         body = json.loads(answer.body)
         assert (answer.status, body["type"], body["error"]["type"]) == (400, "error", "invalid_request_error")
         assert "too long" in body["error"]["message"]
