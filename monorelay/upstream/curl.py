@@ -148,8 +148,8 @@ class CurlEngine(CurlDriver):
         self.shut()
 
     def _close_all(self) -> None:
-        later, self._later = self._later, []
-        for action, what in later:
+        while self._later:
+            action, what = self._later.popleft()
             action(what)  # every exchange is aborted, so all that these can do is to put handles away
         self._rounds.cancel()
         for handle in self._pool:
@@ -312,8 +312,10 @@ class CurlEngine(CurlDriver):
         handle.state = IDLE
         self._attached -= 1
         inside, self._inside = self._inside, True
-        self._remove(handle.curl)
-        self._inside = inside
+        try:
+            self._remove(handle.curl)
+        finally:
+            self._inside = inside
 
     def _cut(self, handle: EasyHandle) -> None:
         """Takes a handle from libcurl in mid-exchange. The upstream sees its connection close, or on HTTP/2 its stream reset."""

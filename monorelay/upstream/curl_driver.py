@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ class CurlDriver(CurlAsyncHTTPClient):
         self._now = self._loop.time
         self._inside = False
         self._catching_up = False
-        self._later: list[tuple[Callable[[Any], None], Any]] = []
+        self._later: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._attached = 0
         self._wanted_at = math.inf
         self._alarm = Alarm(self._loop, self._on_alarm)
@@ -89,9 +90,13 @@ class CurlDriver(CurlAsyncHTTPClient):
         self._catching_up = False
         if self._closed:
             return
-        later, self._later = self._later, []
-        for action, what in later:
-            action(what)
+        try:
+            for _ in range(len(self._later)):  # not what these put off in their turn
+                action, what = self._later.popleft()
+                action(what)
+        finally:
+            if self._later:
+                self._soon()
         if self._wanted_at <= self._now():
             self._on_moment()
         else:

@@ -33,6 +33,7 @@ TABLE: dict[int, Row] = {
     18: Row("body", "The answer ended early", quoted=True),
     26: Row("send", "The request body could not be read"),
     27: Row(None, "Out of memory"),
+    28: Row(None, "The upstream took too long"),
     35: Row("tls", "The TLS handshake failed", quoted=True),
     42: Row("send", "The request body broke off"),
     45: Row("connect", "The outgoing network interface is not usable"),

@@ -105,7 +105,7 @@ class EasyHandle:
         self.first_byte_at = 0.0
         self.seen = -1
         url = request.url
-        self.origin = url[: url.find("/", 8)] if url.startswith("https:") else ""
+        self.origin = url[8:].partition("/")[0] if url.startswith("https:") else ""  # to know again who speaks HTTP/2
         try:
             if url != self._url:
                 self._setopt(pycurl.URL, url_bytes(url))
@@ -291,7 +291,7 @@ class EasyHandle:
             return self.fault
         if self.upload is not None and self.upload.broken:
             return BROKEN_UPLOAD
-        if number == pycurl.E_OPERATION_TIMEDOUT:
+        if number == pycurl.E_OPERATION_TIMEDOUT and self._connect is not None:
             in_tls = self.origin and self.getinfo(pycurl.NUM_CONNECTS)
             what = "The TLS handshake was not done" if in_tls else "No connection"
             return UpstreamFailure("tls" if in_tls else "connect", f"{what} within {self._connect:g} s.")

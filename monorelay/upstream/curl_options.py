@@ -5,9 +5,11 @@ decompression, no path clean-up, no netrc, no default header lines, and no proto
 escapes of the path, not of the query, with capital letters: there is no way to stop them that a proxy survives.)
 
 Proxies: libcurl reads ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` from the environment, as everywhere;
-loopback upstreams are never sent through one. Certificates: ``SSL_CERT_FILE`` names the trusted ones, else libcurl's build knows
-where they are, else Python does. A handle with its own file and one without cannot share a connection, so the answer is found
-once and set on all.
+loopback upstreams are never sent through one.
+
+Certificates: ``SSL_CERT_FILE`` names the trusted ones, else it is the system's bundle; only where there is none, libcurl's build
+decides. Debian's build would read a directory of 400 files for every new connection (measured: 26 ms of CPU, with the bundle 8).
+A handle with its own file and one without cannot share a connection, so the answer is found once and set on all.
 """
 
 from __future__ import annotations
@@ -30,9 +32,13 @@ UPLOAD_BUFFER = 16 * 1024
 
 LOOPBACK = "localhost,127.0.0.0/8,::1"
 
-# Where libcurl's builds (Debian's, Fedora's, PyPI's) look by themselves.
-BUILT_IN_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-OTHER_CERTIFICATES = ("/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+# Debian, Fedora, SUSE, BSD and macOS
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 # Lines that libcurl would add by itself. An empty one takes it away; a full one of the request's own is sent nevertheless.
 OWN_LINES = (b"Expect:", b"Accept:", b"User-Agent:", b"Content-Type:")
@@ -73,12 +79,11 @@ def fetch_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple
 
 
 def certificate_options(ca_file: str | None, environ: Mapping[str, str]) -> list[tuple[int, object]]:
-    """The file of trusted certificates, where libcurl is not to look for itself."""
-    path = ca_file or environ.get("SSL_CERT_FILE") or None
-    if path is None and not any(map(os.path.exists, BUILT_IN_CERTIFICATES)):
-        others = (ssl.get_default_verify_paths().cafile, *OTHER_CERTIFICATES)
-        path = next((other for other in others if other and os.path.exists(other)), None)
-    # The directory of the build is taken away too: it would be trusted beside the file.
+    """The file of trusted certificates. The directory of libcurl's build is taken away: it would be trusted beside the file."""
+    path = ca_file or environ.get("SSL_CERT_FILE")
+    if not path:
+        bundles = (*BUNDLES, ssl.get_default_verify_paths().cafile)
+        path = next((bundle for bundle in bundles if bundle and os.path.exists(bundle)), None)
     return [] if path is None else [(pycurl.CAINFO, path), (pycurl.CAPATH, None)]
 
 

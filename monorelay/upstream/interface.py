@@ -75,7 +75,10 @@ class UpstreamFailure:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds since the start of the exchange, as libcurl measured them; 0.0 where a phase did not happen."""
+    """Seconds since the start of the exchange, as libcurl measured them; 0.0 where a phase did not happen.
+
+    ``sent`` is the moment when the connection was there and the request began to go out.
+    """
 
     name_lookup: float
     connect: float
@@ -120,7 +123,11 @@ class Exchange(Protocol):
         ...
 
     def timings(self) -> Timings:
-        """Legal from ``head`` on, until the receiver's ``end`` or ``failed`` returns."""
+        """Legal from ``head`` on, until the receiver's ``end`` or ``failed`` returns; RuntimeError after that.
+
+        Inside ``head`` and ``chunk`` only ``first_byte`` and ``total`` are known yet, and the rest is 0.0: libcurl cannot be
+        asked there.
+        """
         ...
 
 

@@ -24,17 +24,16 @@ def test_loopback_is_reached_directly(environ: dict[str, str], hosts: str) -> No
     assert direct_hosts(environ) == hosts
 
 
-def test_certificates_are_libcurls_business_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine's own argument, then SSL_CERT_FILE, then libcurl's build; where that finds nothing, what Python knows."""
-    existing = {"/etc/ssl/certs/ca-certificates.crt"}
+def test_trusted_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own argument, then SSL_CERT_FILE, then the system's bundle wherever it is; else libcurl's build decides."""
+    existing = {"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
     monkeypatch.setattr(curl_options.os.path, "exists", existing.__contains__)  # type: ignore[attr-defined]
-    only = [(pycurl.CAPATH, None)]
-    assert certificate_options("/mine", {"SSL_CERT_FILE": "/yours"}) == [(pycurl.CAINFO, "/mine"), *only]
-    assert certificate_options(None, {"SSL_CERT_FILE": "/yours"}) == [(pycurl.CAINFO, "/yours"), *only]
-    assert certificate_options(None, {"SSL_CERT_FILE": ""}) == []
-    existing.clear()
-    existing.add("/etc/ssl/ca-bundle.pem")
-    assert certificate_options(None, {}) == [(pycurl.CAINFO, "/etc/ssl/ca-bundle.pem"), *only]
+    only = (pycurl.CAPATH, None)
+    assert certificate_options("/mine", {"SSL_CERT_FILE": "/yours"}) == [(pycurl.CAINFO, "/mine"), only]
+    assert certificate_options(None, {"SSL_CERT_FILE": "/yours"}) == [(pycurl.CAINFO, "/yours"), only]
+    assert certificate_options(None, {"SSL_CERT_FILE": ""}) == [(pycurl.CAINFO, "/etc/pki/tls/certs/ca-bundle.crt"), only]
+    existing.remove("/etc/pki/tls/certs/ca-bundle.crt")
+    assert certificate_options(None, {}) == [(pycurl.CAINFO, "/etc/ssl/cert.pem"), only]
     existing.clear()
     assert certificate_options(None, {}) == []
 
