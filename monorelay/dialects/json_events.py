@@ -56,11 +56,11 @@ class JsonEvents:
         return _parse_run(chunk)
 
     def finish(self) -> list[Parsed]:
-        """The last event, if all it lacks is its blank line: servers forget it, and nothing is missing."""
+        """The last event, if all it lacks is its blank line: servers forget it, and nothing is missing. Its data must be whole."""
         rest = bytes(self._pending) if self._reader is None else self._reader.rest
         if self.broken or not rest:
             return []
-        return _parse_run(rest + _BLANK)
+        return [(event.name, each[1]) for event in read_events(rest + _BLANK) if (each := _parse("", event.data)) is not None]
 
     def _feed_reader(self, chunk: bytes) -> list[Parsed]:
         assert self._reader is not None

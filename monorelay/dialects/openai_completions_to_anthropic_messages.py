@@ -156,7 +156,7 @@ def _finish_reason(stop_reason: object) -> str:
 
 
 class CompletionsStream:
-    """Mutable, changed by ``feed`` and ``close`` only: what was seen; ``_chunks`` once the stream has begun."""
+    """Mutable, changed by ``feed``, ``close`` and ``fail`` only: what was seen; ``_chunks`` once the stream has begun."""
 
     __slots__ = ("_asked_usage", "_chunks", "_echo", "_ended", "_events", "_hints", "error", "finished", "opened", "usage")
 
@@ -182,12 +182,16 @@ class CompletionsStream:
         return b"".join([self._take(name, fields) for name, fields in self._events.feed(chunk) if fields is not None])
 
     def close(self) -> bytes:
+        failed = self.error is not None
         rest = b"".join([self._take(name, fields) for name, fields in self._events.finish() if fields is not None])
+        if self.error is not None and not (failed or self.opened):
+            raise Truncated(self.error.body.message)
         if not self.finished:
             raise Truncated("the stream ended without message_stop")
         return rest
 
     def fail(self, error: ErrorBody) -> bytes:
+        self.finished = True
         return in_band_error("openai.completions", error, at_boundary=True)
 
     def keepalive(self) -> bytes:

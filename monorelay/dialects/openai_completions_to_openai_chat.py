@@ -88,7 +88,7 @@ def _translate_request(body: Mapping[str, Any], prompt: str, hints: Hints, losse
 
 
 class _Asked:
-    """What the way back must know of the request. ``begins_at``: where an answer's first token stands, counted from the prompt's."""
+    """What the way back must know of the request. ``begins_at``: where an answer begins, counted from the prompt."""
 
     __slots__ = ("begins_at", "choices", "echo", "hints", "usage")
 
@@ -146,7 +146,7 @@ class CompletionsTranslation:
 
 
 class CompletionsStream:
-    """Mutable, changed by ``feed`` and ``close`` only: what was seen, and for each choice where its next token stands."""
+    """Mutable, changed by ``feed``, ``close`` and ``fail`` only: what was seen, and for each choice where its next token stands."""
 
     __slots__ = (
         "_asked",
@@ -185,12 +185,16 @@ class CompletionsStream:
         return b"".join([self._take(name, fields) for name, fields in self._events.feed(chunk)])
 
     def close(self) -> bytes:
+        failed = self.error is not None
         rest = b"".join([self._take(name, fields) for name, fields in self._events.finish()])
+        if self.error is not None and not (failed or self.opened):
+            raise Truncated(self.error.body.message)
         if not self.finished:
             raise Truncated("the stream ended without [DONE] or a finish_reason")
         return rest + self._finish()
 
     def fail(self, error: ErrorBody) -> bytes:
+        self.finished = True
         return in_band_error("openai.completions", error, at_boundary=True)
 
     def keepalive(self) -> bytes:

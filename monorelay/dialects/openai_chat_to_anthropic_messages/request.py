@@ -66,7 +66,7 @@ _TRANSLATED = frozenset(
 )
 # auto may use capacity that was paid for in advance. The other tiers have no counterpart, and cost is no part of an answer.
 _TIERS = {"auto": "auto", "priority": "auto", "fast": "auto", "default": "standard_only"}
-_JSON_ONLY = "Answer with one valid JSON value, and with nothing before or after it: no explanation, no Markdown."
+_JSON_ONLY = "Answer with one valid JSON object, and with nothing before or after it: no explanation, no Markdown."
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _response_format(
     losses.add("response_format")
     words = _JSON_ONLY if kind in ("json_object", "json_schema") else ""
     if isinstance(schema, dict):
-        words += f" It must follow this JSON schema: {as_json(schema).decode()}"
+        words = f"{words.replace('JSON object', 'JSON value')} It must follow this schema: {as_json(schema).decode()}"
     if words:
         turns.system.append(text_block(words))
     return False, None, ""

@@ -60,7 +60,7 @@ class _Block:
 
 
 class ChatStream:
-    """Mutable, changed by ``feed`` and ``close`` only: the open blocks, what was counted, and what was seen."""
+    """Mutable, changed by ``feed``, ``close`` and ``fail`` only: the open blocks, what was counted, and what was seen."""
 
     __slots__ = (
         "_annotated",
@@ -109,12 +109,16 @@ class ChatStream:
         return b"".join([self._take(name, fields) for name, fields in self._events.feed(chunk) if fields is not None])
 
     def close(self) -> bytes:
+        failed = self.error is not None
         rest = b"".join([self._take(name, fields) for name, fields in self._events.finish() if fields is not None])
+        if self.error is not None and not (failed or self.opened):
+            raise Truncated(self.error.body.message)
         if not self.finished:
             raise Truncated("the stream ended without message_stop")
         return rest
 
     def fail(self, error: ErrorBody) -> bytes:
+        self.finished = True
         return in_band_error("openai.chat", error, at_boundary=True)
 
     def keepalive(self) -> bytes:
