@@ -155,4 +155,4 @@ def _put_format(body: Mapping[str, Any], quirks: Quirks, conversation: Conversat
         return
     chat["response_format"] = {"type": "json_object"}
     words = f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
-    conversation.messages.insert(0, {"role": quirks.system_role, "content": words})
+    conversation.instruct(words)

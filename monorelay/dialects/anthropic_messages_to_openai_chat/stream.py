@@ -1,7 +1,8 @@
 """The stream: chunks of openai.chat become the events of one message, each as soon as it can be known.
 
-message_start goes out with the first chunk that has a choice, a block with its first piece, and all blocks close with the finish
-reason. Only message_delta waits for the chunk behind it, which tells the usage, or for [DONE], whichever comes first.
+message_start goes out with the first content, so that an error before it leaves nothing behind; a block opens with its first piece,
+and all blocks close with the finish reason. Only message_delta waits for the chunk behind it, which tells the usage, or for [DONE],
+whichever comes first.
 """
 
 from __future__ import annotations
@@ -63,9 +64,7 @@ class MessageStream:
     def feed(self, chunk: bytes) -> bytes:
         for name, fields in self._events.feed(chunk):
             self._take(name, fields)
-        if self.error is not None and not self.opened:
-            return b""
-        return self._writer.take()
+        return self._writer.take() if self.opened else b""
 
     def close(self) -> bytes:
         for name, fields in self._events.finish():

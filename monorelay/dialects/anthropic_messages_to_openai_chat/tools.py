@@ -107,11 +107,15 @@ def _function(tool: Mapping[str, Any], names: ToolNames, losses: Losses) -> dict
 
 
 def parameters(schema: object) -> Mapping[str, Any]:
-    """An input schema as OpenAI takes it: an object that names its properties, even where there are none."""
+    """An input schema as OpenAI takes it: an object that names its properties, even where there are none. ``$schema`` tells a model
+    nothing, and some upstreams refuse it.
+    """
     found = schema if isinstance(schema, dict) else {}
-    if "properties" in found and "type" in found:
+    if "properties" in found and "type" in found and "$schema" not in found:
         return found
-    return {**found, "type": found.get("type", "object"), "properties": found.get("properties", {})}
+    whole = {"type": "object", "properties": {}, **found}
+    whole.pop("$schema", None)
+    return whole
 
 
 def is_closed(schema: object) -> bool:

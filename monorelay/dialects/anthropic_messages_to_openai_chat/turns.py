@@ -83,6 +83,14 @@ class Conversation:
         if texts:
             self.messages.append({"role": self._quirks.system_role, "content": as_content(texts)})
 
+    def instruct(self, words: str) -> None:
+        """Puts words of our own into the first system message: many models take but one."""
+        first = self.messages[0] if self.messages else {}
+        if first.get("role") == self._quirks.system_role and isinstance(first["content"], str):
+            first["content"] += BETWEEN + words
+        else:
+            self.messages.insert(0, {"role": self._quirks.system_role, "content": words})
+
     def _add_user(self, blocks: Sequence[Block], field: str) -> None:
         parts: list[Part] = []
         brought: list[Part] = []  # by tool results
