@@ -37,11 +37,19 @@ def read_arguments(arguments: object) -> dict[str, Any]:
 
 
 def _first_value(text: str) -> Any:
-    """The value that the text begins with, whatever follows it: models repeat themselves. None where there is none."""
+    """The value that the text begins with, whatever follows it: models repeat themselves. None where there is none.
+
+    But for an empty object before another one: some servers open with it, and send the real one behind.
+    """
+    value: Any = None
     try:
-        return _lenient.raw_decode(text)[0]
+        value, end = _lenient.raw_decode(text)
+        rest = text[end:].lstrip()
+        if value == {} and rest.startswith("{"):
+            return _lenient.raw_decode(rest)[0]
     except (ValueError, RecursionError):
-        return None
+        pass
+    return value
 
 
 _OUTSIDE = re.compile(r'["{}\[\]]')

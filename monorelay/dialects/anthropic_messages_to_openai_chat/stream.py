@@ -67,9 +67,13 @@ class MessageStream:
         return self._writer.take() if self.opened else b""
 
     def close(self) -> bytes:
+        had_failed = self.error is not None
         for name, fields in self._events.finish():
             self._take(name, fields)
         if self.error is not None and not self.opened:
+            if not had_failed:
+                self.finished = False  # the client was told nothing, and the attempt can still fail
+                raise Truncated(self.error.body.message)
             # Told after all: the relay that still asks had committed before there was content, and could not try elsewhere.
             return in_band_error(_CLIENT, self.error.body, at_boundary=True)
         if not self.finished:

@@ -252,6 +252,14 @@ def test_an_error_behind_content(data: dict[str, Any], status: int, kind: str) -
     assert transducer.fail(ERROR) == b""
 
 
+def test_an_error_that_lacks_its_blank_line() -> None:
+    """It fails the attempt all the same."""
+    transducer = start()
+    assert transducer.feed(event({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}).rstrip()) == b""
+    with pytest.raises(Truncated, match="slow down"):
+        transducer.close()
+
+
 def test_an_event_called_error() -> None:
     """Whatever its data is."""
     transducer = start()
