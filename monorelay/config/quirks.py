@@ -13,7 +13,9 @@ from monorelay.config.schema import Schema, field
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 IncludeUsage = Literal["ask", "refuse"]
 SystemRole = Literal["system", "developer", "user"]
-Thinking = Literal["effort", "thinking", "none"]
+Reasoning = Literal["effort", "thinking", "none"]
+Thinking = Literal["budget", "adaptive", "none"]
+LateSystem = Literal["user", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,11 @@ class QuirksSpec:
     include_usage: IncludeUsage = "ask"
     echo_reasoning: bool = False
     system_role: SystemRole = "system"
-    reasoning: Thinking = "effort"
+    reasoning: Reasoning = "effort"
     drop: tuple[str, ...] = ()
     json_schema: bool = True
+    thinking: Thinking = "budget"
+    late_system: LateSystem = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class ToolsSpec:
 _MAX_TOKENS_FIELD: Callable[[Any], MaxTokensField] = choice("max_tokens", "max_completion_tokens")
 _INCLUDE_USAGE: Callable[[Any], IncludeUsage] = choice("ask", "refuse")
 _SYSTEM_ROLE: Callable[[Any], SystemRole] = choice("system", "developer", "user")
-_REASONING: Callable[[Any], Thinking] = choice("effort", "thinking", "none")
+_REASONING: Callable[[Any], Reasoning] = choice("effort", "thinking", "none")
+_THINKING: Callable[[Any], Thinking] = choice("budget", "adaptive", "none")
+_LATE_SYSTEM: Callable[[Any], LateSystem] = choice("user", "system")
 
 QUIRKS: Schema = {
     "max_tokens_field": field(
@@ -85,6 +91,20 @@ QUIRKS: Schema = {
         texts=field("string", reads=filled),
     ),
     "json_schema": field("boolean", "`false`: structured output by schema is not offered.", reads=flag, default="true"),
+    "thinking": field(
+        "string",
+        "How messages ask for thinking: by a budget of tokens, by effort alone, or not at all.",
+        reads=_THINKING,
+        default="budget",
+        shown="budget, adaptive, none",
+    ),
+    "late_system": field(
+        "string",
+        "What instructions in mid-conversation become in messages: a user's text, or system messages where they stood.",
+        reads=_LATE_SYSTEM,
+        default="user",
+        shown="user or system",
+    ),
 }
 TOOL_CALLING: Schema = {
     "auto_downgrade": field(
@@ -105,6 +125,8 @@ def read_quirks(node: Node) -> QuirksSpec:
         reasoning=node["reasoning"].read(_REASONING, usual.reasoning),
         drop=tuple(word for entry in node["drop"].items() if (word := entry.read(filled, None)) is not None),
         json_schema=node["json_schema"].read(flag, usual.json_schema),
+        thinking=node["thinking"].read(_THINKING, usual.thinking),
+        late_system=node["late_system"].read(_LATE_SYSTEM, usual.late_system),
     )
 
 

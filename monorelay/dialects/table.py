@@ -17,7 +17,9 @@ from monorelay.dialects.passthrough import Passthrough
 PAIRS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("anthropic.messages", "openai.chat"): "anthropic_messages_to_openai_chat",
+        ("openai.responses", "openai.chat"): "openai_responses_to_openai_chat",
         ("openai.chat", "anthropic.messages"): "openai_chat_to_anthropic_messages",
+        ("openai.responses", "anthropic.messages"): "openai_responses_to_anthropic_messages",
         ("openai.completions", "openai.chat"): "openai_completions_to_openai_chat",
         ("openai.completions", "anthropic.messages"): "openai_completions_to_anthropic_messages",
     }

@@ -293,6 +293,10 @@ class Delivery:
         assert self._transducer is not None
         self.about.reply.chunk(self._transducer.feed(data))
         self._sent_at = self._loop.time()
+        if self._transducer.error is not None and not self.about.native:
+            # Committed without content, and now this: the translated error is given out at the end, which is here.
+            self._abandon()
+            return self._end_stream()
         if self.about.reply.paused and self.exchange is not None:
             self.exchange.pause()
 

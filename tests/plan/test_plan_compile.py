@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from plan_specs import BEARER, config, keys, origins, provider, route
@@ -10,8 +10,10 @@ from plan_specs import BEARER, config, keys, origins, provider, route
 from monorelay.config.fields import Auth, HeaderPair, HeaderRules, Secret
 from monorelay.config.problems import ConfigError
 from monorelay.config.provider import OfferSpec
+from monorelay.config.quirks import QuirksSpec
 from monorelay.config.route import ReplySpec
 from monorelay.config.settings import ClientSpec
+from monorelay.dialects.quirks import Quirks
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.plan import Plan, Timeouts
 from monorelay.plan.templates import token_digest
@@ -140,6 +142,11 @@ def test_the_envelope_of_a_route_is_its_dialects() -> None:
     reply = replace(route("gone", "/g", answer="health"), answer=None, reply=ReplySpec(426, (), "e", "m"))
     plan = compile_plan(config(routes=(route(), messages, reply)), 1)
     assert [one.family for one in plan.routes] == ["openai", "anthropic", "openai"]
+
+
+def test_every_quirk_a_drop_in_may_name_reaches_the_translators() -> None:
+    """Config and dialects are islands: the two records of quirks are kept alike here."""
+    assert [(one.name, one.default) for one in fields(QuirksSpec)] == [(one.name, one.default) for one in fields(Quirks)]
 
 
 def test_no_secret_is_in_the_repr_of_a_plan() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from typing import Any
@@ -12,6 +13,7 @@ from relay_stage import JSON, SSE, Stage, play, provider, route
 
 from monorelay.config.quirks import QuirksSpec, ToolsSpec
 from monorelay.plan.compile import compile_plan
+from monorelay.relay import deliver
 from monorelay.upstream.scripted import Chunk, End, Failed, Head, reply
 
 MESSAGES = (
@@ -121,6 +123,24 @@ def test_a_stream_that_breaks_ends_in_the_clients_error_event() -> None:
         script = (Head(200, (SSE,)), Chunk(CHAT_STREAM[:200]), Failed("idle", "silent"))
         answer = await stage(script).carry(ask(stream=True))
         assert b"event: error" in answer.body and b"message_stop" not in answer.body
+
+    play(scene)
+
+
+def test_an_error_after_a_late_commit_still_reaches_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upstream said nothing until the client's status had to be given, then fails, and leaves the connection open."""
+    monkeypatch.setattr(deliver, "COMMIT_AFTER", 0.02)
+
+    async def scene() -> None:
+        on = stage(())
+        task = on.begin(ask(stream=True))
+        exchange = await on.engine.exchange(0)
+        exchange.push(Head(200, (SSE,)))
+        await asyncio.sleep(0.05)
+        assert on.reply.begun
+        exchange.push(Chunk(b'data: {"error": {"message": "boom", "type": "server_error"}}\n\n'))
+        await task
+        assert b"event: error" in on.reply.body and b"boom" in on.reply.body and on.reply.ended and exchange.over
 
     play(scene)
 
