@@ -307,7 +307,7 @@ def _logprobs(told: object, offset: int) -> tuple[dict[str, Any] | None, int]:
         )
         found["tokens"].append(token)
         found["token_logprobs"].append(entry.get("logprob"))
-        found["top_logprobs"].append(ranked or None)
+        found["top_logprobs"].append(ranked)
         found["text_offset"].append(offset)
         offset += len(token)
     return found, offset

@@ -17,7 +17,7 @@ SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {ARGUMENT: {"type":
 _OPENING = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _WHOLE = re.compile(r'(?:[^"\\]+|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
 _OPEN_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
-_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+_HIGH_SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}\Z")  # not one whose backslash is escaped itself
 
 
 def wrap(text: str) -> dict[str, str]:
@@ -75,14 +75,15 @@ class StringArgument:
             whole = _WHOLE.match(self._held)
             assert whole is not None
             said, rest = whole[0], self._held[whole.end() :]
-            if not rest and _HIGH_SURROGATE.search(said):  # its other half may follow
-                said, rest = said[:-6], said[-6:]
+            waits = not rest or _OPEN_ESCAPE.fullmatch(rest) is not None
+            if waits and _HIGH_SURROGATE.search(said):  # its other half may follow
+                said, rest = said[:-6], said[-6:] + rest
             text += json.loads(f'"{said}"', strict=False) if "\\" in said else said
             self._held = rest
+            if waits:
+                return text
             if rest.startswith('"'):
                 self._state, self._held = "after", ""
-                return text
-            if not rest or rest.startswith("\\u") and len(rest) == 6 or _OPEN_ESCAPE.fullmatch(rest):
                 return text
             text += "\\"  # no escape that JSON knows: models write them, in regular expressions most of all
             self._held = rest[1:]
