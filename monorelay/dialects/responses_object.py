@@ -58,7 +58,8 @@ def response(
     incomplete: str | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A response object. ``identity`` holds its id, created_at and model."""
+    """A response object. ``identity`` holds its id, created_at and model. Usage that nobody told is left out once it has ended."""
+    told = {} if usage is None and status != "in_progress" else {"usage": responses_usage(usage)}
     return {
         "id": identity["id"],
         "object": "response",
@@ -68,7 +69,7 @@ def response(
         "incomplete_details": None if incomplete is None else {"reason": incomplete},
         "model": identity["model"],
         "output": list(output),
-        "usage": responses_usage(usage),
+        **told,
         **repeated,
     }
 

@@ -309,7 +309,9 @@ class ResponseWriter:
         return call
 
     def arguments(self, call: Call, piece: str) -> None:
-        """More of a call's arguments."""
+        """More of a call's arguments; what comes behind its end is not told."""
+        if call.is_closed:
+            return
         self._give(call, call.arguments.feed(piece))
         if call.arguments.is_whole:
             self.finish_call(call)

@@ -33,7 +33,7 @@ _TEXTS = {
     "reasoning_text": "text",
     "refusal": "refusal",
 }
-_DETAILS = {"low": "low", "high": "high", "original": "high"}  # auto is what chat/completions does anyway
+_DETAILS = {"auto": "auto", "low": "low", "high": "high", "original": "high"}
 
 
 def parts_of(content: object) -> Sequence[Mapping[str, Any]]:
