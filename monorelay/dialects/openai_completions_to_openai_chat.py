@@ -151,7 +151,6 @@ class CompletionsStream:
     __slots__ = (
         "_asked",
         "_chunks",
-        "_done",
         "_ended",
         "_events",
         "_offsets",
@@ -173,7 +172,6 @@ class CompletionsStream:
         self._asked = asked
         self._events = JsonEvents()
         self._chunks: Chunks | None = None
-        self._done = False  # [DONE] went out, or an error
         self._ended: set[int] = set()  # choices that told why they stopped
         self._offsets: dict[int, int] = {}
         self._told_usage: dict[str, Any] | None = None
@@ -187,21 +185,32 @@ class CompletionsStream:
     def close(self) -> bytes:
         failed = self.error is not None
         rest = b"".join([self._take(name, fields) for name, fields in self._events.finish()])
-        if self.error is not None and not (failed or self.opened):
-            raise Truncated(self.error.body.message)
-        if not self.finished:
+        if self.error is not None and not self.opened:
+            if not failed:
+                self.finished = False  # nothing was told yet, and the attempt can still fail
+                raise Truncated(self.error.body.message)
+            # Told after all: a relay that still asks had committed before there was content, and can try nothing else.
+            return in_band_error("openai.completions", self.error.body, at_boundary=True)
+        if not (self.finished or self._is_all_told):
             raise Truncated("the stream ended without [DONE] or a finish_reason")
         return rest + self._finish()
 
     def fail(self, error: ErrorBody) -> bytes:
+        """The error; but where every choice had told its end, nothing is missing, and the stream just ends."""
+        if self._is_all_told:
+            return self._finish()
         self.finished = True
         return in_band_error("openai.completions", error, at_boundary=True)
 
     def keepalive(self) -> bytes:
         return keepalive("openai.completions")
 
+    @property
+    def _is_all_told(self) -> bool:
+        return len(self._ended) >= self._asked.choices
+
     def _take(self, name: str, fields: dict[str, Any] | None) -> bytes:
-        if self._done:
+        if self.finished:
             return b""
         if fields is None:
             return self._finish()
@@ -242,16 +251,16 @@ class CompletionsStream:
             self.opened = True
         if ends:
             self._ended.add(index)
-            if len(self._ended) >= self._asked.choices:
-                self.finished = self.opened = True
+            if self._is_all_told:
+                self.opened = True
         if not begun:
             text = self._asked.echo + text
         return [choice(index, text, _finish_reason(reason) if ends else None, logprobs)] if text or ends or logprobs else []
 
     def _finish(self) -> bytes:
-        if self._done:
+        if self.finished:
             return b""
-        self._done = self.finished = self.opened = True
+        self.finished = self.opened = True
         usage = b""
         if self._asked.usage and self._told_usage is not None:
             usage = (self._chunks or Chunks(_opening({}, self._asked.hints))).usage(self._told_usage)
@@ -259,8 +268,8 @@ class CompletionsStream:
 
     def _fail_by(self, error: StreamError) -> bytes:
         self.error = error
-        self._done = self.finished = True
-        return self.fail(error.body) if self.opened else b""
+        self.finished = True
+        return in_band_error("openai.completions", error.body, at_boundary=True) if self.opened else b""
 
 
 def _opening(answer: Mapping[str, Any], hints: Hints) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 | part | block |
 | --- | --- |
 | text, input_text, output_text, refusal | text; one without a visible character is refused upstream, so it is left out |
-| image_url, input_image | image: a data: URL as base64, any other by its URL; a PDF in a data: URL is a document |
+| image_url, input_image | image: a data: URL as base64, any other by its URL, detail ignored; a PDF in a data: URL is a document |
 | file, input_file | document (PDF, text) or image, by the type of its data; by URL; by id |
 | input_audio | Untranslatable |
 | a block of the upstream's own dialect | itself |
@@ -72,7 +72,7 @@ def translate_content(content: object, losses: Losses) -> list[Block]:
             if block is not None:
                 blocks.append(_with_cache_control(block, part))
         else:
-            losses.add("messages.content", "a content part must be an object")
+            losses.add("messages.content")
     return blocks
 
 
@@ -99,7 +99,7 @@ def _translate_part(part: Mapping[str, Any], losses: Losses) -> Block | None:
         return translate(part)
     if isinstance(kind, str) and _OWN.get(kind) in part:
         return dict(part)
-    losses.add(f"messages.content.{kind}", "the upstream's dialect has no such part")
+    losses.add(f"messages.content.{kind}", "the upstream's dialect has no such part")  # a name that DROPPED cannot list
     return None
 
 

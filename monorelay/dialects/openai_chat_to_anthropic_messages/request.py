@@ -18,7 +18,7 @@ from monorelay.dialects.openai_chat_to_anthropic_messages.tools import Tools, an
 from monorelay.dialects.openai_chat_to_anthropic_messages.turns import Turns
 from monorelay.dialects.output_schema import closed_schema
 
-# What a client loses, and is told of. A neutral value (null, false, 0, an empty list) loses nothing and is not reported.
+# What a client loses, and is told of; unknown fields as well. A neutral value (null, false, 0, an empty list) loses nothing and is not reported.
 DROPPED: Mapping[str, str] = MappingProxyType(
     {
         "audio": "the upstream answers in text only",
@@ -34,8 +34,14 @@ DROPPED: Mapping[str, str] = MappingProxyType(
         "store": "the upstream keeps no completions to be fetched again",
         "metadata": "only its user_id has a counterpart",
         "messages.name": "turns have no names",
+        "messages.content": "a content part must be an object",
+        "messages.content.<type>": "the upstream's dialect has no such part",
+        "messages.tool_calls.function.arguments": "they are no JSON object, and are sent as text inside one",
         "messages.audio": "an earlier spoken answer cannot be referred to",
         "messages.reasoning_content": "thinking without its signature is refused; thinking_blocks carries both",
+        "tools.function.strict": "the upstream cannot be held to this schema, or knows no strict tools",
+        "tools.custom.format": "a grammar is described to the model, not enforced",
+        "web_search_options.search_context_size": "the upstream decides how much it reads",
         "stop": "a stop sequence must hold a visible character",
         "temperature": "the highest is 1, and thinking allows no other value",
         "top_p": "thinking allows nothing below 0.95",

@@ -111,8 +111,12 @@ class ChatStream:
     def close(self) -> bytes:
         failed = self.error is not None
         rest = b"".join([self._take(name, fields) for name, fields in self._events.finish() if fields is not None])
-        if self.error is not None and not (failed or self.opened):
-            raise Truncated(self.error.body.message)
+        if self.error is not None and not self.opened:
+            if not failed:
+                self.finished = False  # nothing was told yet, and the attempt can still fail
+                raise Truncated(self.error.body.message)
+            # Told after all: a relay that still asks had committed before there was content, and can try nothing else.
+            return in_band_error("openai.chat", self.error.body, at_boundary=True)
         if not self.finished:
             raise Truncated("the stream ended without message_stop")
         return rest

@@ -123,7 +123,7 @@ def _function(function: Mapping[str, Any], holder: Mapping[str, Any], losses: Lo
     if function.get("strict") is True:
         closed = closed_schema(schema) if strict_tools else None
         if closed is None:
-            losses.add("tools.function.strict", "this schema, or this provider, knows no strict tools")
+            losses.add("tools.function.strict")
         else:
             schema = closed
             translated["strict"] = True
@@ -135,7 +135,7 @@ def _custom(custom: Mapping[str, Any], holder: Mapping[str, Any], losses: Losses
     described = [custom["description"]] if isinstance(custom.get("description"), str) else []
     form = custom.get("format")
     if isinstance(form, dict) and form.get("type") == "grammar":
-        losses.add("tools.custom.format", "a grammar is only described to the model, not enforced")
+        losses.add("tools.custom.format")
         grammar = form["grammar"] if isinstance(form.get("grammar"), dict) else form
         described.append(f"The input must follow this {grammar.get('syntax', '')} grammar:\n{grammar.get('definition', '')}")
     translated: Tool = {"name": _name(custom)}
@@ -153,7 +153,7 @@ def _marked(translated: Tool, inner: Mapping[str, Any], holder: Mapping[str, Any
 def _web_search(options: Mapping[str, Any], losses: Losses) -> Tool:
     search: Tool = {"type": "web_search_20250305", "name": "web_search"}
     if "search_context_size" in options:
-        losses.add("web_search_options.search_context_size", "the upstream decides how much it reads")
+        losses.add("web_search_options.search_context_size")
     where = options.get("user_location")
     near = where.get("approximate") if isinstance(where, dict) else None
     if isinstance(near, dict):

@@ -166,7 +166,7 @@ class Turns:
         """Parsed. What is no JSON object, as when a call was cut, comes wrapped: else the conversation could never go on."""
         parsed = read_arguments(text)
         if parsed.keys() == {INVALID}:
-            self._losses.add("messages.tool_calls.function.arguments", "they are no JSON object, and are sent as text inside one")
+            self._losses.add("messages.tool_calls.function.arguments")
         return parsed
 
     def _add_result(self, message: Mapping[str, Any]) -> None:
