@@ -18,7 +18,7 @@ from monorelay.dialects.openai_chat_to_anthropic_messages.tools import Tools, an
 from monorelay.dialects.openai_chat_to_anthropic_messages.turns import Turns
 from monorelay.dialects.output_schema import closed_schema
 
-# What a client loses, and is told of; unknown fields as well. A neutral value (null, false, 0, an empty list) loses nothing and is not reported.
+# What a client loses, and is told of; unknown fields too. A neutral value (null, false, 0, an empty list) loses nothing, so is not.
 DROPPED: Mapping[str, str] = MappingProxyType(
     {
         "audio": "the upstream answers in text only",
