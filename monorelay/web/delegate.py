@@ -35,15 +35,13 @@ from monorelay.web import cors
 from monorelay.web.admission import admit, refuse_foreign_host
 from monorelay.web.answers import Question
 from monorelay.web.chunks import read_strictly
-from monorelay.web.framing import Unframed, body_length
-from monorelay.web.presence import watch_presence
+from monorelay.web.head import Unframed, body_length, fields_of, target_of
 from monorelay.web.reply import TornadoReply
 
 if TYPE_CHECKING:
     from monorelay.web.switchboard import Switchboard
 
 HEAD_LIMIT = 64 * 1024  # bytes of the request line and all header fields
-_NOT_ASCII = re.compile("[^\\x00-\\x7f]")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -102,13 +100,13 @@ class RelayDelegate(HTTPMessageDelegate):
         board.busy += 1
         board.waiting.pop(self, None)
         self._started = resources.clock.monotonic()
-        fields, size = _fields(headers)
+        fields, size = fields_of(headers)
         method = start_line.method
         reply = self._reply = TornadoReply(self.connection, start_line.version, method, fields.get("connection", ""))
         reply.expects = "expect" in fields
         asked_id = fields.get("x-request-id", "")
         self._id = asked_id if asked_id and _SANE_ID.fullmatch(asked_id) else resources.new_request_id()
-        path, query = _target(start_line.path)
+        path, query = target_of(start_line.path)
         size += len(start_line.path)
         try:
             length = body_length(fields)
@@ -205,12 +203,10 @@ class RelayDelegate(HTTPMessageDelegate):
         return self._wait_for_room(self._upload) if self._upload.full else None
 
     def _wait_for_room(self, upload: Upload) -> asyncio.Future[None]:
-        """Back-pressure: Tornado reads on when this is done. Meanwhile nobody reads the socket, so it is looked at."""
-        loop = self._board.resources.loop
-        room = self._room = loop.create_future()
+        """Back-pressure: Tornado reads on when this is done."""
+        self._room = self._board.resources.loop.create_future()
         upload.on_room = self._room_again
-        watch_presence(self.connection.stream, room, loop, self._left)
-        return room
+        return self._room
 
     def _room_again(self) -> None:
         room, self._room = self._room, None
@@ -279,6 +275,7 @@ class RelayDelegate(HTTPMessageDelegate):
         board.resources.tally.in_flight += 1
         task = self._task = board.resources.loop.create_task(carry(call, body, reply, board.resources))
         board.calls[task] = call.id
+        board.presence.watch(self.connection.stream, self._vanished)
         task.add_done_callback(self._carried)
         if ready is not None:
             board.resources.loop.call_soon(_when_begun, body, task, ready)
@@ -286,6 +283,7 @@ class RelayDelegate(HTTPMessageDelegate):
     def _carried(self, task: asyncio.Task[None]) -> None:
         self._board.resources.tally.in_flight -= 1
         self._board.calls.pop(task, None)
+        self._board.presence.forget(self.connection.stream)
         self._decided = True
         self._room_again()  # an answer that came early: the rest of the body is swallowed
         self._over()
@@ -324,6 +322,11 @@ class RelayDelegate(HTTPMessageDelegate):
         if self._task is None:
             self._over()
 
+    def _vanished(self) -> None:
+        """The client left while Tornado did not read its connection, and so would never close it."""
+        self._left()
+        self.connection.close()
+
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -342,39 +345,6 @@ def _when_begun(body: bytes | Upload, task: asyncio.Task[None], ready: asyncio.F
         asyncio.get_running_loop().call_later(0.001, _when_begun, body, task, ready)
     elif not ready.done():
         ready.set_result(None)
-
-
-def _fields(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
-    """Names in lower case, repeated fields joined, and the size of it all."""
-    fields: dict[str, str] = {}
-    repeated: dict[str, list[str]] = {}
-    size = 0
-    for name, value in headers.get_all():
-        size += len(name) + len(value) + 4
-        name = name.lower()
-        if name in fields:
-            repeated.setdefault(name, [fields[name]]).append(value)
-        else:
-            fields[name] = value
-    for name, values in repeated.items():
-        fields[name] = ", ".join(values)  # once: joining at each repetition would take quadratic time
-    return fields, size
-
-
-def _target(target: str) -> tuple[str, str]:
-    """Path and query of a request target; the absolute form (RFC 9112 section 3.2.2) loses its origin.
-
-    A byte that no URL may hold, such as one of an unescaped UTF-8 character, becomes its escape: Tornado reads bytes as Latin-1.
-    """
-    if not target.isascii():
-        target = _NOT_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", target)
-    if not target.startswith("/"):
-        scheme, separator, rest = target.partition("://")
-        if separator and scheme.lower() in ("http", "https"):
-            slash = rest.find("/")
-            target = rest[slash:] if slash >= 0 else "/"
-    path, _, query = target.partition("?")
-    return path.partition("#")[0], query.partition("#")[0]
 
 
 def _family_at(plan: Plan, path: str, fields: Mapping[str, str]) -> Family:

@@ -15,6 +15,7 @@ from monorelay.plan.plan import Plan
 from monorelay.relay.resources import Resources
 from monorelay.web.answers import Answers
 from monorelay.web.delegate import RelayDelegate
+from monorelay.web.presence import Presence
 
 HEAD_WAIT = 650.0  # seconds a connection may take to send a head; longer than common reverse proxies keep idle connections
 LOOK_EVERY = 30.0
@@ -34,6 +35,7 @@ class Switchboard(HTTPServerConnectionDelegate):
         self.calls: dict[asyncio.Task[None], str] = {}
         self.busy = 0
         self.waiting: dict[RelayDelegate, float] = {}
+        self.presence = Presence(resources.loop)
         self._look: asyncio.TimerHandle | None = resources.loop.call_later(LOOK_EVERY, self._close_idle)
 
     def __repr__(self) -> str:
@@ -55,6 +57,7 @@ class Switchboard(HTTPServerConnectionDelegate):
         self._look = self.resources.loop.call_later(LOOK_EVERY, self._close_idle)
 
     def close(self) -> None:
+        self.presence.close()
         if self._look is not None:
             self._look.cancel()
             self._look = None
