@@ -98,10 +98,9 @@ async def _try_keys(
     while True:
         if isinstance(body, Upload) and body.taken:
             return last or upload_spent(target, pool, resources)
-        key = pool.choose(resources.clock.monotonic(), resources.draw, tried, aim.key)
+        key = _choose(target, pool, tried, aim.key, resources)
         if key is None:
             return last or no_keys(target, pool, resources)
-        tried.append(key.fingerprint)
         outcome: Outcome | None = None
         try:
             outcome = await attempt(call, target, key, translation, body, reply, trail, resources)
@@ -125,6 +124,22 @@ async def _try_keys(
             return last
         if verdict.key is KeyEffect.COOL:
             last = None  # with no key left, the answer is no_keys: when to come again is what the client needs
+
+
+def _choose(target: Target, pool: KeyPool, tried: list[str], preferred: str | None, resources: Resources) -> Key | None:
+    """A usable key of this call's own generation, whatever a reload since then has brought or taken away."""
+    own = target.provider.keys
+    now = resources.clock.monotonic()
+    while (key := pool.choose(now, resources.draw, tried, preferred)) is not None:
+        tried.append(key.fingerprint)
+        if any(key.fingerprint == known.fingerprint for known in own):
+            return key
+        pool.release(key.fingerprint)
+    for known in own:
+        if known.enabled and known.fingerprint not in tried and pool.lend(known.fingerprint, now):
+            tried.append(known.fingerprint)
+            return Key(known.fingerprint, known.label, known.weight, known.enabled)
+    return None
 
 
 def _refusal_of(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:

@@ -122,6 +122,16 @@ class KeyPool:
         health.in_flight += 1
         return key
 
+    def lend(self, fingerprint: str, now: float) -> bool:
+        """Whether a key that a reload took away may go once more, for a call that began before; it is settled like any other."""
+        if any(key.fingerprint == fingerprint for key in self._keys):
+            return False
+        health = self._health.setdefault(fingerprint, _Health())
+        if not health.usable(now):
+            return False
+        health.in_flight += 1
+        return True
+
     def _next_in_turn(self, now: float, tried: Collection[str]) -> tuple[Key, _Health] | None:
         enabled = self._enabled
         count = len(enabled)

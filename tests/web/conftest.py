@@ -35,3 +35,18 @@ def no_key_is_logged() -> Iterator[None]:
     root.setLevel(before)
     root.removeHandler(searcher)
     assert not searcher.found, searcher.found
+
+
+@pytest.fixture
+def call_lines() -> Iterator[list[str]]:
+    """The log's line of each finished call, as they come."""
+    lines: list[str] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    keeper = Keeper()
+    logging.getLogger("monorelay.calls").addHandler(keeper)
+    yield lines
+    logging.getLogger("monorelay.calls").removeHandler(keeper)

@@ -71,8 +71,11 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
                 await asyncio.wait(left, timeout=1.0)
             assert all(task.done() for task in left), f"tasks left over: {left}"
 
-        asyncio.run(patiently())
-        gc.collect()
+        try:
+            asyncio.run(patiently())
+        finally:
+            gc.collect()
+            print(*complaints, sep="\n")
         assert not complaints, complaints
 
     return run
@@ -337,7 +340,11 @@ class WebStage:
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        except OSError:
+            sock.close()
+            raise
         client = Client(*await asyncio.open_connection(sock=sock, limit=limit))
         self.clients.append(client)
         return client
