@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from monorelay.dialects.envelopes import keepalive
@@ -28,9 +28,9 @@ class ResponseStream(ABC):
 
     __slots__ = ("_events", "_writer", "error", "finished", "usage")
 
-    def __init__(self, repeated: Mapping[str, Any], hints: Hints) -> None:
+    def __init__(self, repeated: Mapping[str, Any], hints: Hints, seal: Callable[[str], str] | None = None) -> None:
         self._events = JsonEvents()
-        self._writer = ResponseWriter(repeated, hints)
+        self._writer = ResponseWriter(repeated, hints, seal)
         self.usage: Usage | None = None
         self.error: StreamError | None = None
         self.finished = False

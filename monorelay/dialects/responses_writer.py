@@ -10,7 +10,7 @@ A stream that breaks leaves its open items open: a client would run a call whose
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from monorelay.dialects import responses_object as objects
@@ -101,6 +101,7 @@ class Call:
 class ResponseWriter:
     """Mutable: the items, the open ones among them, the count of events, and what was written since the last ``take``.
 
+    ``seal`` makes the encrypted content of a thought from its text, where that is all that is needed to take it back.
     ``has_content`` is true from the first text, reasoning or call on; ``whole`` is the response once it has ended.
 
     >>> writer = ResponseWriter(shell({}), hints)
@@ -116,6 +117,7 @@ class ResponseWriter:
         "_identity",
         "_items",
         "_out",
+        "_seal",
         "_sequence",
         "_shell",
         "_words",
@@ -123,8 +125,9 @@ class ResponseWriter:
         "whole",
     )
 
-    def __init__(self, shell: Mapping[str, Any], hints: Hints) -> None:
+    def __init__(self, shell: Mapping[str, Any], hints: Hints, seal: Callable[[str], str] | None = None) -> None:
         self._shell = shell
+        self._seal = seal
         self._hints = hints
         self._identity: Mapping[str, Any] | None = None
         self._items: list[Item | None] = []
@@ -264,6 +267,8 @@ class ResponseWriter:
             return
         self._close_part(words)
         self._words = None
+        if self._seal is not None and not words.is_message and words.encrypted is None:
+            words.encrypted = self._seal("".join(part["text"] for part in words.content))
         self._close(words.index, self._words_item(words, "incomplete" if is_cut else "completed"))
 
     def _words_item(self, words: _Words, status: str) -> Item:

@@ -1,7 +1,7 @@
-"""A thinking block of anthropic.messages inside ``encrypted_content``, which a client of openai.responses returns untouched.
+"""A thought of an upstream's inside ``encrypted_content``, which clients of openai.responses return untouched.
 
-The whole block travels, because its signature covers every letter of it: a client may do with the summary what it likes. A mark
-tells such a content from one that another vendor encrypted, which is of no use to anybody else.
+It travels whole: a signature covers every letter, and clients do with a summary what they like; some return no reasoning that has
+nothing encrypted. A mark names the dialect that takes it back, so that nobody is given what another vendor encrypted.
 """
 
 from __future__ import annotations
@@ -13,24 +13,22 @@ from typing import Any
 
 from monorelay.dialects.envelopes import as_json
 
-_MARK = "anthropic.messages:"
 
+def seal(dialect: str, thought: Mapping[str, Any]) -> str:
+    """A thought, as ``dialect`` has it, as text.
 
-def seal(block: Mapping[str, Any]) -> str:
-    """A thinking or redacted_thinking block as text.
-
-    >>> unseal(seal({"type": "thinking", "thinking": "so", "signature": "c2ln"}))
-    {'type': 'thinking', 'thinking': 'so', 'signature': 'c2ln'}
+    >>> unseal("anthropic.messages", seal("anthropic.messages", {"type": "redacted_thinking", "data": "x"}))
+    {'type': 'redacted_thinking', 'data': 'x'}
     """
-    return _MARK + urlsafe_b64encode(as_json(block)).decode("ascii")
+    return f"{dialect}:{urlsafe_b64encode(as_json(thought)).decode('ascii')}"
 
 
-def unseal(encrypted: object) -> dict[str, Any] | None:
-    """The block; None where the content is somebody else's."""
-    if not isinstance(encrypted, str) or not encrypted.startswith(_MARK):
+def unseal(dialect: str, encrypted: object) -> dict[str, Any] | None:
+    """The thought; None where the content is somebody else's."""
+    if not isinstance(encrypted, str) or not encrypted.startswith(f"{dialect}:"):
         return None
     try:
-        block = json.loads(urlsafe_b64decode(encrypted.removeprefix(_MARK)))
+        thought = json.loads(urlsafe_b64decode(encrypted.removeprefix(f"{dialect}:")))
     except (ValueError, RecursionError):
         return None
-    return block if isinstance(block, dict) else None
+    return thought if isinstance(thought, dict) else None

@@ -89,7 +89,7 @@ class RichTurns(Turns):
         return []
 
     def _think(self, item: Item) -> None:
-        block = unseal(item.get("encrypted_content"))
+        block = unseal("anthropic.messages", item.get("encrypted_content"))
         thought: Any = block
         if block is None or (block.get("type") == "thinking" and not block.get("signature")):
             thought = thought_of(item) if self._quirks.echo_reasoning else None

@@ -31,6 +31,7 @@ from monorelay.dialects.sealed_thoughts import seal
 from monorelay.dialects.sse import Event
 from monorelay.dialects.stream_errors import find_error
 
+_UPSTREAM = "anthropic.messages"
 # stop_reason → why the response is incomplete; all others complete it.
 INCOMPLETE = {
     "max_tokens": "max_output_tokens",
@@ -124,7 +125,7 @@ class MessagesResponseStream(ResponseStream):
             self._sign(opened, block.get("signature"))
         elif kind == "redacted_thinking":
             self._writer.begin_reasoning()
-            self._writer.seal(seal({"type": "redacted_thinking", "data": block.get("data")}))
+            self._writer.seal(seal(_UPSTREAM, {"type": "redacted_thinking", "data": block.get("data")}))
             self._writer.close_words()
         elif kind == "tool_use" and block.get("name") == self._asked.answer_tool:
             self._blocks[index] = _Block("answer", given=block.get("input"))
@@ -164,7 +165,7 @@ class MessagesResponseStream(ResponseStream):
         elif block.kind == "thinking":
             if block.thought or block.signature:
                 thought = {"type": "thinking", "thinking": "".join(block.thought), "signature": block.signature}
-                self._writer.seal(seal(thought))
+                self._writer.seal(seal(_UPSTREAM, thought))
                 self._writer.close_words()
         elif block.kind in ("call", "answer"):
             if not block.has_arguments:

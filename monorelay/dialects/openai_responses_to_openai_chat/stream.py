@@ -3,7 +3,7 @@
 | chunk | events |
 | --- | --- |
 | the first with a choice | response.created, response.in_progress |
-| delta.reasoning_content and its other spellings | a reasoning item: reasoning_summary_text.delta |
+| delta.reasoning_content and its other spellings | a reasoning item: reasoning_summary_text.delta; sealed for who wants it back |
 | delta.content, delta.refusal | a message: output_text.delta, refusal.delta |
 | delta.annotations | output_text.annotation.added |
 | delta.tool_calls | an item per call: function_call_arguments.delta, custom_tool_call_input.delta |
@@ -26,6 +26,7 @@ from monorelay.dialects.openai_responses_to_openai_chat.request import Asked
 from monorelay.dialects.responses_object import Item, identity
 from monorelay.dialects.responses_stream import ResponseStream
 from monorelay.dialects.responses_writer import Call
+from monorelay.dialects.sealed_thoughts import seal
 from monorelay.dialects.sse import Event
 from monorelay.dialects.stream_errors import find_error, read_error
 
@@ -48,7 +49,7 @@ class ChatResponseStream(ResponseStream):
     __slots__ = ("_asked", "_calls", "_finish", "_tier")
 
     def __init__(self, asked: Asked) -> None:
-        super().__init__(asked.repeated, asked.hints)
+        super().__init__(asked.repeated, asked.hints, _seal if asked.hints.quirks.echo_reasoning else None)
         self._asked = asked
         self._calls = CallDeltas(self._begin_call, self._writer.arguments)
         self._finish: str | None = None
@@ -148,6 +149,11 @@ class ChatResponseStream(ResponseStream):
     def _end(self) -> None:
         self._writer.end(self._incomplete, self.usage, self._tier)
         self.finished = True
+
+
+def _seal(thought: str) -> str:
+    """What takes a thought back: some clients return none without."""
+    return seal("openai.chat", {"reasoning_content": thought})
 
 
 def _logprobs(choice: Mapping[str, Any]) -> list[Item]:

@@ -30,6 +30,7 @@ from monorelay.dialects.openai_responses_to_openai_chat.parts import BETWEEN, Pa
 from monorelay.dialects.quirks import Quirks
 from monorelay.dialects.responses_calls import CALLS, RESULTS, told_call
 from monorelay.dialects.responses_tools import OfferedTools, plain_word
+from monorelay.dialects.sealed_thoughts import unseal
 
 Message = dict[str, Any]
 Item = Mapping[str, Any]
@@ -165,7 +166,10 @@ class Turns:
         return [{"type": "text", "text": f"From the result of the tool call {call_id}:"}, *others] if others else []
 
     def _think(self, item: Item) -> None:
-        thought = thought_of(item)
+        sealed = unseal("openai.chat", item.get("encrypted_content")) or {}
+        thought = sealed.get("reasoning_content")
+        if not isinstance(thought, str):
+            thought = thought_of(item)
         if thought:
             self._segment().thoughts.append(thought)
 

@@ -56,7 +56,9 @@ ITEM = some.one_of(
     thing(
         "reasoning",
         id=WORDS,
-        encrypted_content=WORDS.map(lambda text: seal({"type": "thinking", "thinking": text, "signature": "s"})),
+        encrypted_content=WORDS.map(
+            lambda text: seal("anthropic.messages", {"type": "thinking", "thinking": text, "signature": "s"})
+        ),
     ),
     thing("web_search_call", id=WORDS),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from responses_stage import begin, told
+from responses_stage import DONE, Told, begin, chunk, run, told
 
 from monorelay.dialects.carrying_ids import carrying_id
 from monorelay.dialects.interface import Untranslatable
@@ -323,6 +323,17 @@ def test_reasoning_goes_back_where_the_provider_wants_it() -> None:
     assert [each["reasoning_content"] for each in turns] == ["t", ""]
     assert all("reasoning_content" not in each for each in messages(*items))
     assert begin({"input": list(items)}).lost == ()
+
+
+def test_sealed_reasoning() -> None:
+    """Where it is wanted back it is sealed as well, for clients that return nothing else; what others sealed is not."""
+    fed = chunk({"reasoning_content": "hm"}) + chunk({"content": "x"}) + chunk({}, "stop") + DONE
+    for echoes in (True, False):
+        response = Told(run(begin({"input": "Hi"}, echo_reasoning=echoes).stream(), fed)).response
+        assert response is not None and ("encrypted_content" in response["output"][0]) is echoes
+        bare = {**response["output"][0], "summary": []}
+        found = messages(USER, bare, response["output"][1], quirks={"echo_reasoning": True})
+        assert found[1].get("reasoning_content") == ("hm" if echoes else None)
 
 
 def test_ids_that_carry_more() -> None:

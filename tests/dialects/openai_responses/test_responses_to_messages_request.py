@@ -18,7 +18,7 @@ THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 
 
 def sealed(block: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": seal(block)}
+    return {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": seal("anthropic.messages", block)}
 
 
 def fc(call_id: str, name: str = "f", arguments: str = "{}") -> dict[str, Any]:
@@ -151,7 +151,7 @@ def test_thoughts_stay_where_they_were() -> None:
 def test_thoughts_of_others() -> None:
     """Are no use here, unless the provider takes unsigned ones."""
     foreign = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "s"}], "encrypted_content": "gAAAA"}
-    unsigned = {**foreign, "encrypted_content": seal({"type": "thinking", "thinking": "s", "signature": ""})}
+    unsigned = {**foreign, "encrypted_content": seal("anthropic.messages", {"type": "thinking", "thinking": "s", "signature": ""})}
     for item in (foreign, unsigned):
         items = [USER, item, {"role": "assistant", "content": "x"}, USER]
         assert turns(*items)[1]["content"] == "x"
