@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -22,6 +23,15 @@ class Searcher(logging.Handler):
         said = self.format(record)
         if any(secret in said for secret in SECRETS):
             self.found.append(said)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Each test collects garbage, so that exceptions nobody looked at are told; what was there before need not be searched."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -168,8 +168,9 @@ async def test_while_its_upload_is_held_back(go) -> None:  # type: ignore[no-unt
 @pytest.mark.parametrize("go", GOES, ids=["closes", "resets"])
 @pytest.mark.parametrize("after", [b"\r\n", request("GET", "/health"), b"x" * 50_000], ids=["a line end", "a request", "a lot"])
 @in_loop
-async def test_with_more_on_its_way(after: bytes, go) -> None:  # type: ignore[no-untyped-def]
+async def test_with_more_on_its_way(after: bytes, go, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """Bytes that wait for their turn, read or not, do not hide that their sender has gone."""
+    monkeypatch.setattr("monorelay.web.presence.EVERY", 0.2)
     async with web_stage() as stage:
         client = await stage.client()
         await client.send(request("POST", CHAT, ASKED) + after)
