@@ -18,7 +18,7 @@ from monorelay.config.fragments import (
 )
 from monorelay.config.headers import HEADERS, fold_case, read_headers
 from monorelay.config.problems import Problem
-from monorelay.config.quirks import QUIRKS, QuirksSpec, read_quirks
+from monorelay.config.quirks import PROVIDER_QUIRKS, QuirksSpec, read_model_quirks, read_quirks
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
 from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
@@ -74,6 +74,7 @@ class ProviderSpec:
     translate: bool = True
     strict: bool = False
     quirks: QuirksSpec = QuirksSpec()
+    model_quirks: tuple[tuple[str, QuirksSpec], ...] = ()
 
 
 # ---------------------------------------------------------------------------------------------------- schema
@@ -163,7 +164,7 @@ PROVIDER: Schema = {
     "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
     "translate": field("boolean", "`false`: it serves only clients that speak a dialect it offers.", reads=flag, default="true"),
     "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
-    "quirks": field("dict", "What it does differently from its dialect's reference.", schema=QUIRKS),
+    "quirks": field("dict", "What it does differently from its dialect's reference.", schema=PROVIDER_QUIRKS),
 }
 INLINE: Schema = {name: rules for name, rules in PROVIDER.items() if name not in ("provider", "template")}
 
@@ -203,6 +204,7 @@ def read_provider(
     url = top["base_url"].read(base_url, None)
     auth = read_auth(top["auth"], BEARER)
     models = top["models"]
+    quirks = read_quirks(top["quirks"], QuirksSpec())
     spec = ProviderSpec(
         name=own_name,
         base_url=url or "",
@@ -220,7 +222,8 @@ def read_provider(
         headers=read_headers(top["headers"]),
         translate=top["translate"].read(flag, True),
         strict=top["strict"].read(flag, False),
-        quirks=read_quirks(top["quirks"]),
+        quirks=quirks,
+        model_quirks=read_model_quirks(top["quirks"], quirks),
     )
     if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
         top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")

@@ -106,6 +106,16 @@ QUIRKS: Schema = {
         shown="user or system",
     ),
 }
+PROVIDER_QUIRKS: Schema = {
+    **QUIRKS,
+    "models": field(
+        "dict",
+        "The same again for some models only; the first glob that matches counts.",
+        shown="glob → quirks",
+        keysrules=field("string", reads=glob),
+        valuesrules=field("dict", schema=QUIRKS),
+    ),
+}
 TOOL_CALLING: Schema = {
     "auto_downgrade": field(
         "boolean", "Tools become text for the models below; `false` leaves every request alone.", reads=flag, default="true"
@@ -114,8 +124,12 @@ TOOL_CALLING: Schema = {
 }
 
 
-def read_quirks(node: Node) -> QuirksSpec:
-    usual = QuirksSpec()
+def read_model_quirks(node: Node, usual: QuirksSpec) -> tuple[tuple[str, QuirksSpec], ...]:
+    """By glob of models; what is not said there is as it is for the provider's other models."""
+    return tuple((models, read_quirks(entry, usual)) for models, entry in node["models"].entries())
+
+
+def read_quirks(node: Node, usual: QuirksSpec) -> QuirksSpec:
     return QuirksSpec(
         max_tokens_field=node["max_tokens_field"].read(_MAX_TOKENS_FIELD, usual.max_tokens_field),
         max_tokens=node["max_tokens"].read(whole(1), usual.max_tokens),
@@ -123,7 +137,7 @@ def read_quirks(node: Node) -> QuirksSpec:
         echo_reasoning=node["echo_reasoning"].read(flag, usual.echo_reasoning),
         system_role=node["system_role"].read(_SYSTEM_ROLE, usual.system_role),
         reasoning=node["reasoning"].read(_REASONING, usual.reasoning),
-        drop=tuple(word for entry in node["drop"].items() if (word := entry.read(filled, None)) is not None),
+        drop=tuple(word for entry in node["drop"].items() if (word := entry.read(filled, None)) is not None) or usual.drop,
         json_schema=node["json_schema"].read(flag, usual.json_schema),
         thinking=node["thinking"].read(_THINKING, usual.thinking),
         late_system=node["late_system"].read(_LATE_SYSTEM, usual.late_system),

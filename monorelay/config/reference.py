@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from monorelay.config.fragments import QUERY, TIMEOUTS
 from monorelay.config.headers import CREDENTIALS, HEADERS, NEVER
 from monorelay.config.provider import KEY, OFFER, PROVIDER
-from monorelay.config.quirks import QUIRKS, TOOL_CALLING
+from monorelay.config.quirks import PROVIDER_QUIRKS, TOOL_CALLING
 from monorelay.config.route import ROUTE
 from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING
 from monorelay.config.schema import Rules, Schema
@@ -32,7 +32,7 @@ TABLES: dict[str, Schema] = {
     "client": CLIENT,
     "model_routing": MODEL_ROUTING,
     "key_selection": KEY_SELECTION,
-    "quirks": QUIRKS,
+    "quirks": PROVIDER_QUIRKS,
     "tool_calling": TOOL_CALLING,
 }
 _SHAPES = {

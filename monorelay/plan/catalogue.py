@@ -10,14 +10,13 @@ Choosing, first that names a provider: ``@provider`` → the alias's ``@provider
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monorelay.config.fields import Origin
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import INVALID_REQUEST, MODEL_NOT_FOUND, NO_KEYS, NOT_FOUND, PROVIDER_DISABLED, RelayError
-from monorelay.plan.globs import compile_globs
+from monorelay.plan.globs import compile_glob
 from monorelay.plan.near import fold, near_miss, near_misses
 from monorelay.plan.plan import Lane, Plan, Provider, Route
 
@@ -73,8 +72,8 @@ class Catalogue:
         self._served = {name: _served(provider, lists.get(name, ())) for name, provider in plan.providers.items()}
         routing = plan.config.routing
         self._aliases = dict(routing.aliases)
-        self._mapping = [(glob, _pattern(glob), name) for glob, name in routing.provider_mapping]
-        self._overrides = [(glob, _pattern(glob), name) for glob, name in routing.model_overrides]
+        self._mapping = [(glob, compile_glob(glob), name) for glob, name in routing.provider_mapping]
+        self._overrides = [(glob, compile_glob(glob), name) for glob, name in routing.model_overrides]
         self._providers_by_fold = {fold(name): name for name in plan.providers}
         self._memory: dict[tuple[str, str, str | None], Resolution] = {}
         self._merged: dict[str, tuple[ModelEntry, ...]] = {}  # by route's name; "" = over all routes
@@ -335,12 +334,6 @@ def _step(one: _Served, rule: str, text: str) -> Step:
     origins = one.provider.spec.origins
     written = rule in ("include", "include glob", "spelling")
     return Step(rule, f"{one.provider.name} {text}", origins.of("models", "include") if written else origins.root)
-
-
-def _pattern(glob: str) -> re.Pattern[str]:
-    pattern = compile_globs([glob])
-    assert pattern is not None
-    return pattern
 
 
 def _short(name: str) -> str:

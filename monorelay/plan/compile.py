@@ -22,7 +22,7 @@ from monorelay.dialects.local import LOCAL, LocalAnswer
 from monorelay.dialects.model_lists import LISTS
 from monorelay.dialects.quirks import Quirks
 from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for, upstreams_for
-from monorelay.plan.globs import compile_globs, is_glob
+from monorelay.plan.globs import compile_glob, compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
 from monorelay.plan.near import near_miss
 from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts
@@ -168,6 +168,7 @@ def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Tra
         response=ResponseHeaders(compile_steps([pair.response for pair in parties], frozenset(), ALWAYS_DOWN)),
         timeouts=_timeouts(spec, provider.spec, offer),
         quirks=Quirks(**asdict(provider.spec.quirks)),
+        model_quirks=tuple((compile_glob(models), Quirks(**asdict(quirks))) for models, quirks in provider.spec.model_quirks),
         strict=spec.strict or provider.spec.strict,
         local=local,
     )

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from monorelay.config.fields import HeaderRules
 from monorelay.config.headers import CREDENTIALS, NEVER
-from monorelay.plan.globs import compile_globs, is_glob
+from monorelay.plan.globs import compile_glob, compile_globs, is_glob
 from monorelay.plan.templates import Template, compile_template
 
 # What no glob may catch either: what belongs to one connection, and the credential that a client sends to us and to nobody else.
@@ -70,11 +70,9 @@ def compile_steps(rules: Sequence[HeaderRules], variables: frozenset[str], alway
 
 
 def _filter(name: str, tokens: tuple[str, ...] | None) -> Filter:
-    pattern = compile_globs([name])
-    assert pattern is not None
     if tokens is None:
-        return pattern, None
-    return pattern, compile_globs(tokens) or re.compile(r"(?!)")
+        return compile_glob(name), None
+    return compile_glob(name), compile_globs(tokens) or re.compile(r"(?!)")
 
 
 def run(steps: Steps, fields: Mapping[str, str], never: frozenset[str], values: Mapping[str, str]) -> dict[str, str]:

@@ -73,8 +73,12 @@ class Lane:
     response: ResponseHeaders
     timeouts: Timeouts
     quirks: Quirks
+    model_quirks: tuple[tuple[re.Pattern[str], Quirks], ...]
     strict: bool  # a translation that would lose something refuses instead
     local: LocalAnswer | None  # the relay answers this itself: the provider does not offer it, but would be asked
+
+    def quirks_of(self, model: str) -> Quirks:
+        return next((quirks for models, quirks in self.model_quirks if models.fullmatch(model)), self.quirks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

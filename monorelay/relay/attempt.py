@@ -67,7 +67,7 @@ def begin_translation(call: Call, asked: Asked, target: Target, trail: Trail, re
         raw = as_json({**body, "model": target.model}) if lost else raw
     if not lost and target.model and target.model != asked.model:
         raw = asked.named(target.model)
-    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, lane.quirks, lane.strict)
+    hints = Hints(target.model, int(resources.clock.now()), resources.new_id, lane.quirks_of(target.model), lane.strict)
     try:
         if lost and lane.strict:
             raise Untranslatable(lost[0], f"the model takes no '{lost[0]}', and nothing may be lost on this way (strict)")

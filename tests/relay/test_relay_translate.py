@@ -179,6 +179,17 @@ def test_quirks_of_the_provider_reach_the_translator() -> None:
     play(scene)
 
 
+def test_quirks_may_differ_by_model() -> None:
+    async def scene() -> None:
+        other = QuirksSpec(max_tokens_field="max_completion_tokens")
+        on = stage(*[reply(200, CHAT_ANSWER, [JSON])] * 2, model_quirks=(("o?-*", other),))
+        for model, field in (("o3-mini", "max_completion_tokens"), ("gpt-x", "max_tokens")):
+            await on.carry(ask(model=model))
+            assert field in json.loads(on.engine.requests[-1].body)  # type: ignore[arg-type]
+
+    play(scene)
+
+
 def test_a_provider_may_refuse_to_be_translated_to() -> None:
     plan = compile_plan(config(provider("a"), provider("b", translate=False), routes=MESSAGES), 1)
     assert list(plan.routes[0].lanes) == ["a"]
