@@ -33,6 +33,8 @@ def start(tmp_path_factory: pytest.TempPathFactory, relays: list[Relay]) -> Iter
         return relays[-1]
 
     yield begin
+    for relay in relays:
+        relay.tell_to_stop()
     codes = [relay.stop() for relay in relays]
     left = [line for relay in relays for line in relay.surprises()]
     assert codes == [0] * len(relays) and not left, (codes, left)

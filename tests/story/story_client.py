@@ -200,6 +200,12 @@ def request_bytes(method: str, target: str, *headers: tuple[str, str], body: Any
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
+def form(*fields: tuple[str, bytes]) -> bytes:
+    """A multipart body with the boundary ``b``."""
+    parts = [b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value) for name, value in fields]
+    return b"".join(parts) + b"--b--\r\n"
+
+
 def ask(host: str, port: int, method: str, target: str, *headers: tuple[str, str], body: Any = None) -> Answer:
     with Wire(host, port) as wire:
         wire.request(method, target, *headers, body=body)

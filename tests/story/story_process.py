@@ -48,6 +48,7 @@ class Relay:
         self.log_path = directory / "log"
         self.expected = list(expected)
         self._judged = 0
+        self._told = False
         self.state.mkdir(parents=True, exist_ok=True)
         self.write(config, files)
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
@@ -136,9 +137,11 @@ class Relay:
 
     def surprises(self) -> list[str]:
         """Lines at WARNING or above that nobody expected, since the last look."""
-        text = self.log()
-        end = text.rfind("\n") + 1
-        fresh, self._judged = text[self._judged : end], max(end, self._judged)
+        with self.log_path.open("rb") as log:
+            log.seek(self._judged)
+            fresh = log.read().decode("latin-1")
+        fresh = fresh[: fresh.rfind("\n") + 1]
+        self._judged += len(fresh)
         loud = [line for line in fresh.splitlines() if _LOUD.search(line)]
         return [line for line in loud if not any(re.search(pattern, line) for pattern in self.expected)]
 
@@ -149,6 +152,11 @@ class Relay:
         if key is not None:
             headers = (("Authorization", f"Bearer {key}"), *headers)
         return ask(self.host, self.port, method, target, *headers, body=body)
+
+    def post(self, path: str, body: Any, *headers: tuple[str, str]) -> Answer:
+        """JSON, also where it is given as bytes."""
+        kind = (("Content-Type", "application/json"),) if isinstance(body, bytes) else ()
+        return self.ask("POST", path, *kind, *headers, body=body)
 
     def wire(self) -> Wire:
         return Wire(self.host, self.port)
@@ -162,9 +170,14 @@ class Relay:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        if self.running:
-            self._process.send_signal(number)
+    def tell_to_stop(self) -> None:
+        if self.running and not self._told:
+            self._told = True
+            self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Its exit code."""
+        self.tell_to_stop()
         try:
             return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -172,18 +185,22 @@ class Relay:
             raise
 
 
-def refused(directory: Path, config: Mapping[str, Any] | str, *arguments: str, **environ: str) -> tuple[int, str]:
-    """Starts a relay that is not to start: its exit code and what it said."""
-    etc = directory / "etc"
-    etc.mkdir(parents=True, exist_ok=True)
-    (etc / "config.yml").write_text(config if isinstance(config, str) else json.dumps(config, indent=1))
-    done = subprocess.run(
-        [sys.executable, "-m", "monorelay", "run", "--config-dir", str(etc), *arguments],
-        cwd=TOP,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env={"PATH": os.environ["PATH"], "HOME": str(directory), "MONORELAY_STATE_DIR": str(directory), **environ},
-    )
-    return done.returncode, done.stderr
+def refused(directory: Path, *cases: tuple[Mapping[str, Any], tuple[str, ...]]) -> list[tuple[int, str]]:
+    """Starts relays that are not to start, side by side: the exit code of each, and what it said."""
+    started: list[subprocess.Popen[str]] = []
+    for number, (config, arguments) in enumerate(cases):
+        etc = directory / str(number)
+        etc.mkdir(parents=True)
+        (etc / "config.yml").write_text(json.dumps(config, indent=1))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "monorelay", "run", "--config-dir", str(etc), *arguments],
+                cwd=TOP,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={"PATH": os.environ["PATH"], "HOME": str(directory), "MONORELAY_STATE_DIR": str(directory)},
+            )
+        )
+    said = [process.communicate(timeout=PATIENCE)[1] for process in started]
+    return [(process.returncode, text) for process, text in zip(started, said, strict=True)]

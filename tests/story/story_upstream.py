@@ -40,7 +40,7 @@ Step = bytes | float | Then | threading.Event
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request. ``headers`` in order, names as they were written. ``gone`` is set when the peer ended it before the answer did."""
+    """One request. ``headers`` in order, names as they were written. ``gone`` is set when the peer left before the answer's end."""
 
     line: str
     headers: tuple[tuple[str, str], ...]
@@ -101,6 +101,7 @@ class Recorder:
         self.background: list[Recorded] = []
         self._news = threading.Condition()
         self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
         self.connections = 0
         self.peers: set[_Peer] = set()
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -146,23 +147,30 @@ class Recorder:
         assert len(self.requests) == 1, [request.line for request in self.requests]
         return request
 
+    @property
+    def is_closing(self) -> bool:
+        return self._over.is_set()
+
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._end)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(PATIENCE)
 
     # ------------------------------------------------------------------ the loop's side
 
     def _run(self, listening: socket.socket) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Peer(self), sock=listening))
-        self._loop.run_forever()
-        server.close()
+        self._loop.run_until_complete(self._serve(listening))
         self._loop.close()
 
-    def _end(self) -> None:
-        for peer in list(self.peers):
-            peer.transport.abort()
-        self._loop.call_later(0.02, self._loop.stop)
+    async def _serve(self, listening: socket.socket) -> None:
+        server = await self._loop.create_server(lambda: _Peer(self), sock=listening)
+        await self._over.wait()
+        server.close()
+        tasks = [peer.task for peer in self.peers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the connections are told that they are lost
 
     def early_for(self, request: Recorded) -> tuple[Step, ...] | None:
         """What a head is to be answered with before its body is read."""
@@ -209,7 +217,7 @@ class _Peer(asyncio.Protocol):
         recorder.connections += 1
         self._number = recorder.connections
         recorder.peers.add(self)
-        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
         self._read += data
@@ -282,7 +290,7 @@ class _Peer(asyncio.Protocol):
                 ended = asyncio.ensure_future(self._ended.wait())
                 await asyncio.wait((writing, ended), return_when=asyncio.FIRST_COMPLETED)
                 ended.cancel()
-                if not writing.done():
+                if not writing.done() or writing.exception() is not None:
                     writing.cancel()
                     request.gone.set()
                     break
@@ -291,12 +299,14 @@ class _Peer(asyncio.Protocol):
         except ConnectionError:
             pass
         finally:
-            self.transport.close()
+            self.transport.abort() if self._recorder.is_closing else self.transport.close()
 
     async def _play(self, steps: tuple[Step, ...], request: Recorded) -> bool:
         """Whether the connection goes on."""
         for step in steps:
             if isinstance(step, bytes):
+                if self._ended.is_set():
+                    raise ConnectionError
                 self.transport.write(step)
                 request.written.append(len(step))
                 await self._room.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from story_client import ask
@@ -198,34 +199,31 @@ def test_an_absolute_target_is_admitted_by_its_path(relay: Relay) -> None:
     assert relay.ask("GET", "http://x/health", key=None).status == 200
 
 
-def test_models_can_be_made_private(relay: Relay, start: Callable[..., Relay], upstream: Recorder) -> None:
+@pytest.fixture(scope="module")
+def changing(start: Callable[..., Relay], upstream: Recorder) -> Relay:
+    """A relay whose configuration the tests change."""
+    return start({"server": SERVER, "providers": both(upstream.origin)}, environ=SECRETS)
+
+
+def test_models_can_be_made_private(changing: Relay, upstream: Recorder) -> None:
     """A copy of the shipped file that says ``access: required`` puts the list behind the credential."""
-    routes = {
-        "routes.d/80-models.yml": {
-            "routes": [
-                {"route": "models", "path": "/v1/models", "methods": ["GET"], "answer": "models"},
-                {"route": "model", "path": "/v1/models/{id...}", "methods": ["GET"], "answer": "model", "access": "required"},
-            ]
-        }
-    }
-    name = next(
-        path.name for path in (Path(__file__).resolve().parents[2] / "routes.d").iterdir() if "answer: models" in path.read_text()
-    )
-    private = start(
-        {"server": SERVER, "providers": both(upstream.origin)},
-        files={f"routes.d/{name}": routes["routes.d/80-models.yml"]},
-        environ=SECRETS,
-    )
+    shipped = Path(__file__).resolve().parents[2] / "routes.d"
+    name = next(path.name for path in shipped.iterdir() if "answer: models" in path.read_text())
+    one = {"route": "models", "path": "/v1/models", "methods": ["GET"], "answer": "models"}
+    other = {"route": "model", "path": "/v1/models/{id...}", "methods": ["GET"], "answer": "model", "access": "required"}
+    changing.afresh({"server": SERVER, "providers": both(upstream.origin)})
+    changing.reload(files={f"routes.d/{name}": {"routes": [one, other]}})
     for path in ("/v1/models", "/v1/models/gpt-acme"):
-        assert private.ask("GET", path, key=None).status == 401
-        assert private.ask("HEAD", path, key=None).status == 401
-        assert private.ask("GET", path).status == 200
+        assert changing.ask("GET", path, key=None).status == 401
+        assert changing.ask("HEAD", path, key=None).status == 401
+        assert changing.ask("GET", path).status == 200
 
 
-def test_the_access_key_can_be_switched_off(start: Callable[..., Relay], upstream: Recorder) -> None:
+def test_the_access_key_can_be_switched_off(changing: Relay, upstream: Recorder) -> None:
     """access_key_enabled: false leaves client tokens only; /api/info says so."""
     server = {**SERVER, "access_key_enabled": False}
-    relay = start({"server": server, "clients": CLIENTS, "providers": both(upstream.origin)}, environ=SECRETS)
+    relay = changing
+    relay.afresh({"server": server, "clients": CLIENTS, "providers": both(upstream.origin)})
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT).status == 401
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key="").status == 401
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key=TOKEN).status == 200
@@ -237,9 +235,10 @@ def test_the_access_key_can_be_switched_off(start: Callable[..., Relay], upstrea
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key=TOKEN).status == 401
 
 
-def test_an_empty_access_key_matches_nothing(start: Callable[..., Relay], upstream: Recorder) -> None:
+def test_an_empty_access_key_matches_nothing(changing: Relay, upstream: Recorder) -> None:
     """With client tokens configured the relay is not open, and the empty key is no key."""
-    relay = start({"server": {**SERVER, "access_key": ""}, "clients": CLIENTS, "providers": both(upstream.origin)}, environ=SECRETS)
+    relay = changing
+    relay.afresh({"server": {**SERVER, "access_key": ""}, "clients": CLIENTS, "providers": both(upstream.origin)})
     for headers in (
         (),
         (("Authorization", "Bearer "),),
@@ -251,11 +250,12 @@ def test_an_empty_access_key_matches_nothing(start: Callable[..., Relay], upstre
     assert relay.ask("POST", "/v1/chat/completions", body=CHAT, key=TOKEN).status == 200
 
 
-def test_a_token_may_hold_any_printable_character(start: Callable[..., Relay], upstream: Recorder) -> None:
+def test_a_token_may_hold_any_printable_character(changing: Relay, upstream: Recorder) -> None:
     """Commas, blanks, quotes, equals signs: all three fields take it."""
     token = 'a,b c="d"; e=='
     clients = {"odd": {"sha256": hashlib.sha256(token.encode()).hexdigest()}}
-    relay = start({"server": SERVER, "clients": clients, "providers": both(upstream.origin)}, environ=SECRETS)
+    relay = changing
+    relay.afresh({"server": SERVER, "clients": clients, "providers": both(upstream.origin)})
     for name, value in (("Authorization", f"Bearer {token}"), ("x-api-key", token), ("X-Access-Key", token)):
         assert relay.ask("POST", "/v1/chat/completions", (name, value), body=CHAT, key=None).status == 200, name
         assert relay.ask("POST", "/v1/chat/completions", (name, value[:-1]), body=CHAT, key=None).status == 401, name
@@ -348,31 +348,23 @@ def test_a_closed_relay_answers_to_any_host(relay: Relay) -> None:
     assert relay.ask("POST", "/v1/chat/completions", ("Host", "relay.example.com"), body=CHAT).status == 200
 
 
-@pytest.mark.parametrize(
-    ("config", "listen"),
-    [
-        ({}, "0.0.0.0:0"),
-        ({}, "[::]:0"),
-        ({"server": {"access_key": ""}}, "0.0.0.0:0"),
-        ({"server": {"access_key": "k", "access_key_enabled": False}}, "0.0.0.0:0"),
-        ({"server": {"host": "0.0.0.0", "port": 0}}, None),
-        ({"server": {"access_key": "${UNSET_VARIABLE:-}", "host": "0.0.0.0", "port": 0}}, None),
-    ],
-)
-def test_an_open_relay_binds_loopback_only(tmp_path: Path, config: dict[str, object], listen: str | None) -> None:
-    """A wider address is refused with exit code 78 and a sentence."""
-    code, said = refused(tmp_path, config, *(("--listen", listen) if listen else ()))
-    assert code == 78 and "access" in said and "Traceback" not in said
+def test_an_open_relay_binds_loopback_only(tmp_path: Path) -> None:
+    """A wider address is refused with exit code 78 and a sentence, whatever made the relay open."""
+    wide = ("--listen", "0.0.0.0:0")
+    cases: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+        ({}, wide),
+        ({}, ("--listen", "[::]:0")),
+        ({"server": {"access_key": ""}}, wide),
+        ({"server": {"access_key": "k", "access_key_enabled": False}}, wide),
+        ({"server": {"host": "0.0.0.0", "port": 0}}, ()),
+        ({"server": {"access_key": "${UNSET_VARIABLE:-}", "host": "0.0.0.0", "port": 0}}, ()),
+    ]
+    for (code, said), case in zip(refused(tmp_path, *cases), cases, strict=True):
+        assert code == 78 and "access" in said and "Traceback" not in said, (case, said)
 
 
-def test_a_closed_relay_may_bind_wider(start: Callable[..., Relay], upstream: Recorder) -> None:
-    """With an access key any address will do."""
-    relay = start({"server": SERVER, "providers": both(upstream.origin)}, environ=SECRETS, arguments=("--listen", "0.0.0.0:0"))
-    assert ask("127.0.0.1", relay.port, "GET", "/health").status == 200
-
-
-def test_a_reload_cannot_open_a_relay_that_listens_wider(start: Callable[..., Relay], upstream: Recorder) -> None:
-    """Taking the key away while listening on every interface is refused: the old generation goes on, closed."""
+def test_a_closed_relay_may_bind_wider_and_cannot_be_opened_then(start: Callable[..., Relay], upstream: Recorder) -> None:
+    """With an access key any address will do; taking the key away there is refused, and the old generation goes on, closed."""
     relay = start({"server": SERVER, "providers": both(upstream.origin)}, environ=SECRETS, arguments=("--listen", "0.0.0.0:0"))
     relay.reload({"providers": both(upstream.origin)}, outcome="refused")
     assert ask("127.0.0.1", relay.port, "POST", "/v1/chat/completions", body=CHAT).status == 401

@@ -82,9 +82,7 @@ ODD_HEADS: list[tuple[str, tuple[Step, ...]]] = [
     ("no type", (b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',)),
     (
         "trailers",
-        (
-            b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n7;e=1\r\n{"a":1}\r\n0\r\nx: 1\r\n\r\n',
-        ),
+        (*streamed(kind="application/json", headers=["Trailer: x"])[:1], b'7;e=1\r\n{"a":1}\r\n0\r\nx: 1\r\n\r\n'),
     ),
     (
         "byte by byte",
@@ -107,11 +105,9 @@ def test_an_odd_head_is_read(relay: Relay, upstream: Recorder, steps: tuple[Step
 def test_more_bytes_than_promised_spoil_nothing(relay: Relay, upstream: Recorder) -> None:
     """The answer ends where its length says; what follows is neither relayed nor taken for the next one's head."""
     for _ in range(3):
-        upstream.answer(
-            (
-                b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}EXTRA\r\nHTTP/1.1 200 OK\r\n\r\n',
-            )
-        )
+        (whole,) = ok(b'{"a":1}')
+        assert isinstance(whole, bytes)
+        upstream.answer((whole + b"EXTRA\r\nHTTP/1.1 200 OK\r\n\r\n",))
         assert chat(relay).body == b'{"a":1}'
     assert chat(relay).body == b"{}"
 
@@ -137,20 +133,13 @@ def test_an_upstream_decides_whether_it_streams(relay: Relay, upstream: Recorder
 def test_an_early_refusal_of_a_large_body(relay: Relay, upstream: Recorder) -> None:
     """An upstream that answers 413 to the head and closes: its words reach the client, not a broken pipe."""
     told = b'{"error": {"message": "too large", "type": "invalid_request_error"}}'
-    head = f"HTTP/1.1 413 Payload Too Large\r\nContent-Type: application/json\r\nContent-Length: {len(told)}\r\nConnection: close\r\n\r\n"
-    upstream.answer_early(head.encode() + told, 0.3)
-    answer = relay.ask(
-        "POST",
-        "/v1/chat/completions",
-        ("Content-Type", "application/json"),
-        body=b'{"model": "gpt-acme", "x": "' + b"y" * 8_000_000 + b'"}',
-    )
+    refusal = (*ok(told, "Connection: close", status="413 Payload Too Large"), 0.3)
+    upstream.answer_early(*refusal)
+    answer = relay.post("/v1/chat/completions", b'{"model": "gpt-acme", "x": "' + b"y" * 8_000_000 + b'"}')
     assert (answer.status, answer.body) == (413, told)
-    upstream.answer_early(head.encode() + told, 0.3)
+    upstream.answer_early(*refusal)
     with relay.wire() as wire:
-        wire.send(
-            f"POST /v1/files HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\nContent-Type: a/b\r\nContent-Length: 7000000\r\n\r\n".encode()
-        )
+        wire.request("POST", "/v1/files", AUTH, ("Content-Type", "a/b"), ("Content-Length", "7000000"))
         wire.send(b"z" * 7_000_000)
         answer = wire.answer()
         assert (answer.status, answer.body) == (413, told)
@@ -162,9 +151,7 @@ def test_an_upload_is_slowed_down_by_its_upstream(relay: Relay, upstream: Record
     """What the upstream does not take is not taken from the client either; a client that gives up is noticed meanwhile."""
     upstream.answer_early(HANG)
     with relay.wire() as wire:
-        wire.send(
-            f"POST /v1/files HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\nContent-Type: a/b\r\nContent-Length: 500000000\r\n\r\n".encode()
-        )
+        wire.request("POST", "/v1/files", AUTH, ("Content-Type", "a/b"), ("Content-Length", "500000000"))
         wire.socket.settimeout(0.5)
         sent = 0
         with pytest.raises(TimeoutError):
@@ -207,23 +194,31 @@ def test_the_four_time_outs(relay: Relay, upstream: Recorder, model: str, steps:
 
 def test_a_silent_stream_is_kept_alive(relay: Relay, upstream: Recorder) -> None:
     """After the commit: a comment, or a ping event on messages; nothing when it is switched off; only between events."""
-    upstream.answer(streamed(CONTENT, 0.75, CONTENT, DONE))
-    answer = relay.ask("POST", "/chatty", body={**CHAT, "stream": True})
-    assert answer.body.count(b": keepalive\n\n") == 2
-    assert answer.body.replace(b": keepalive\n\n", b"") == CONTENT + CONTENT + DONE
     delta = (
         b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"h"}}\n\n'
     )
     stop = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-    upstream.answer(streamed(delta, 0.45, stop))
-    answer = relay.ask("POST", "/pingy", body={"model": "claude-acme", "stream": True})
-    ping = answer.body.removeprefix(delta).removesuffix(stop)
+    half, rest = b'data: {"choices":[{"del', b'ta":{}}]}\n\n'
+    wires = []
+    for path, model, pieces in (
+        ("/chatty", "gpt-acme", (CONTENT, 0.75, CONTENT, DONE)),
+        ("/pingy", "claude-acme", (delta, 0.45, stop)),
+        ("/mute", "gpt-acme", (CONTENT, 0.75, DONE)),
+        ("/chatty", "gpt-acme", (CONTENT, half, 0.75, rest, DONE)),
+    ):
+        upstream.answer(streamed(*pieces))
+        wires.append(relay.wire())
+        wires[-1].request("POST", path, AUTH, body={"model": model, "stream": True})
+        upstream.wait(len(wires))
+    chatty, pingy, mute, halved = (wire.answer().body for wire in wires)
+    for wire in wires:
+        wire.close()
+    assert chatty.count(b": keepalive\n\n") == 2
+    assert chatty.replace(b": keepalive\n\n", b"") == CONTENT + CONTENT + DONE
+    ping = pingy.removeprefix(delta).removesuffix(stop)
     assert ping.startswith(b"event: ping\ndata: ") and json.loads(ping.split(b"data: ")[1]) == {"type": "ping"}
-    upstream.answer(streamed(CONTENT, 0.5, DONE))
-    assert relay.ask("POST", "/mute", body={**CHAT, "stream": True}).body == CONTENT + DONE
-    upstream.answer(streamed(CONTENT, b'data: {"choices":[{"del', 0.7, b'ta":{}}]}\n\n', DONE))
-    answer = relay.ask("POST", "/chatty", body={**CHAT, "stream": True})
-    assert answer.body == CONTENT + b'data: {"choices":[{"delta":{}}]}\n\n' + DONE
+    assert mute == CONTENT + DONE
+    assert halved == CONTENT + half + rest + DONE
 
 
 def test_before_the_commit_nothing_keeps_a_stream_alive(relay: Relay, upstream: Recorder) -> None:

@@ -106,8 +106,8 @@ def strange_json(model: str | None) -> bytes:
 def strange_form(model: str | None, field: str = "image[]") -> bytes:
     """Preamble, epilogue, odd header lines, repeated fields, binary content that looks like a boundary but is none."""
     parts = [
-        b'content-disposition: form-data; name="%b"; filename="na\xc3\xafve \\"x\\".png"\r\nX-Odd: 1\r\nContent-Type: image/png\r\n\r\n'
-        % field.encode()
+        b'content-disposition: form-data; name="%b"; filename="na\xc3\xafve \\"x\\".png"\r\n' % field.encode()
+        + b"X-Odd: 1\r\nContent-Type: image/png\r\n\r\n"
         + bytes(range(256))
         + b"\r\n--=_Part\r\n\r\n",
         b'Content-Disposition:form-data;name="%b"; filename=b.png\r\n\r\n' % field.encode(),
@@ -149,7 +149,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
 def test_every_row_is_relayed_unchanged(
     relay: Relay, upstream: Recorder, method: str, path: str, up: str, kind: str, body: bytes | None
 ) -> None:
-    """The method, the row's path, the query as it was sent, the body and its type arrive upstream byte for byte; so does the answer."""
+    """Method, path, the query as it was sent, the body and its type arrive upstream byte for byte; and so the answer comes back."""
     query = "a=1&b=%20x+y&c&=&a=%C3%A9&d='\"!$()*,;:@/?"
     told = b'{"number": 1.0, "text": "\\u00e9", "id": "x" }\n'
     upstream.answer(ok(told))

@@ -308,7 +308,7 @@ def test_an_operator_rules_the_response_fields(relay: Relay, upstream: Recorder)
 
 
 def test_the_relay_tells_who_answered(relay: Relay, upstream: Recorder) -> None:
-    """x-monorelay-request-id, -provider, -model, -attempts and -upstream-status on every relayed answer; no trail of one attempt."""
+    """On every relayed answer: request id, provider, model, attempts and the upstream's status; no trail of one attempt."""
     answer = relay.ask("POST", "/v1/chat/completions", body=CHAT)
     assert answer.header("x-monorelay-provider") == "acme" and answer.header("x-monorelay-model") == "gpt-acme"
     assert answer.header("x-monorelay-attempts") == "1" and answer.header("x-monorelay-upstream-status") == "200"
