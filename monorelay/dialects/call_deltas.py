@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from monorelay.dialects.anthropic_messages_to_openai_chat.answer import function_of
+from monorelay.dialects.chat_answers import function_of
 from monorelay.dialects.envelopes import as_json
 
 
 class OpenCall(Protocol):
-    """A call on its way to the client. ``may_be_over``: it needs nothing more."""
+    """A call on its way to the client. ``is_whole``: nothing more can follow; ``may_be_over``: nothing more need follow."""
 
+    @property
+    def is_whole(self) -> bool: ...
     @property
     def may_be_over(self) -> bool: ...
 
@@ -86,4 +88,4 @@ class CallDeltas(Generic[C]):
 def _is_another(known: _Known[Any], told: Mapping[str, Any], name: str, arguments: object) -> bool:
     if told.get("id"):
         return known.call_id is not None and known.call_id != told["id"]
-    return name != known.name or (bool(arguments) and known.call.may_be_over)
+    return name != known.name or (bool(arguments) and (known.call.is_whole or known.call.may_be_over))

@@ -56,10 +56,14 @@ class ResponseStream(ABC):
         return self._writer.take()
 
     def close(self) -> bytes:
+        had_failed = self.error is not None
         for name, fields in self._events.finish():
             if not self.finished:
                 self._take(name, fields)
         if self.error is not None and not self.opened:
+            if not had_failed:
+                self.finished = False  # the client was told nothing of it, and the attempt can still fail
+                raise Truncated(self.error.body.message)
             # Told after all: the relay that still asks had committed before there was content, and could not try elsewhere.
             self._writer.fail(self.error.body, self.usage)
         elif not self.finished:

@@ -87,6 +87,10 @@ class Call:
         self._text = StringArgument() if own.kind == "custom" else None
 
     @property
+    def is_whole(self) -> bool:
+        return self.arguments.is_whole
+
+    @property
     def may_be_over(self) -> bool:
         return self.arguments.may_be_over
 

@@ -1,8 +1,8 @@
 """anthropic.messages → openai.chat: Claude Code and the Anthropic SDKs on any OpenAI-compatible provider.
 
 ``fields.py`` says what is dropped and why. The way up: ``request.py``, with ``turns.py`` (messages), ``parts.py`` (what they show),
-``calls.py`` (of tools), ``tools.py`` and ``thinking.py``. The way back: ``answer.py``, ``stream.py`` with ``call_deltas.py``, and
-``errors.py``. Each opens with its table.
+``calls.py`` (of tools), ``tools.py`` and ``thinking.py``. The way back: ``answer.py``, ``stream.py``, and ``errors.py``. Each opens
+with its table.
 """
 
 from __future__ import annotations

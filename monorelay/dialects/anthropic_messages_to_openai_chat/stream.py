@@ -10,22 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monorelay.dialects.anthropic_messages_to_openai_chat.answer import (
-    calls_of,
-    citations_of,
-    message_id,
-    model_of,
-    reasoning_of,
-    stop_of,
-    text_of,
-)
-from monorelay.dialects.anthropic_messages_to_openai_chat.call_deltas import CallDeltas
+from monorelay.dialects.anthropic_messages_to_openai_chat.answer import call_id, citations_of, message_id, model_of, stop_of
 from monorelay.dialects.anthropic_messages_to_openai_chat.errors import error_in, may_be_error
 from monorelay.dialects.anthropic_messages_to_openai_chat.request import Asked
+from monorelay.dialects.call_deltas import CallDeltas
+from monorelay.dialects.chat_answers import calls_of, reasoning_of, text_of
 from monorelay.dialects.envelopes import in_band_error, keepalive
 from monorelay.dialects.interface import Hints, StreamError, Truncated, Usage
 from monorelay.dialects.json_events import JsonEvents
-from monorelay.dialects.messages_writer import MessageWriter
+from monorelay.dialects.messages_writer import Call, MessageWriter
 from monorelay.dialects.usage import merge_usage, read_usage
 from monorelay.errors import ErrorBody
 
@@ -47,7 +40,7 @@ class MessageStream:
         self._hints = hints
         self._events = JsonEvents()
         self._writer = MessageWriter()
-        self._calls = CallDeltas(asked, hints, self._writer)
+        self._calls = CallDeltas(self._begin_call, self._writer.arguments)
         self._finish: Mapping[str, Any] | None = None
         self._has_refused = False
         self.usage: Usage | None = None
@@ -156,6 +149,9 @@ class MessageStream:
             writer.cite(citation)
         for call in calls_of(told):
             self._calls.take(call)
+
+    def _begin_call(self, told: Mapping[str, Any], name: str) -> Call:
+        return self._writer.call(call_id(told, self._hints), self._asked.names.own(name))
 
     def _tell(self, usage: object) -> None:
         if isinstance(usage, dict):

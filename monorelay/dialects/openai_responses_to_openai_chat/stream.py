@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monorelay.dialects.anthropic_messages_to_openai_chat.answer import calls_of, reasoning_of, text_of
 from monorelay.dialects.call_deltas import CallDeltas
 from monorelay.dialects.carrying_ids import carrying_id
+from monorelay.dialects.chat_answers import calls_of, reasoning_of, text_of
 from monorelay.dialects.openai_responses_to_openai_chat.request import Asked
 from monorelay.dialects.responses_object import Item, identity
 from monorelay.dialects.responses_stream import ResponseStream

@@ -459,6 +459,17 @@ def test_an_error_before_content_fails_the_attempt(translator: Any, before: byte
 
 
 @FAILURES
+def test_a_last_error_without_its_blank_line(translator: Any, before: bytes, content: bytes, error: bytes) -> None:
+    """Fails the attempt as well: the end of the stream is where it is read."""
+    stream = begin(BODY, translator).stream()
+    told = stream.feed(before) + stream.feed(error.removesuffix(b"\n\n"))
+    with pytest.raises(Truncated, match="Slow down"):
+        stream.close()
+    read = Told(told + stream.fail(ERROR))
+    assert read.error is not None
+
+
+@FAILURES
 def test_an_error_after_content_is_told(translator: Any, before: bytes, content: bytes, error: bytes) -> None:
     """As response.failed, with what is open left open, and nothing behind it."""
     stream = begin(BODY, translator).stream()
