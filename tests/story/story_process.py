@@ -102,7 +102,7 @@ class Relay:
         begin = self.log_path.stat().st_size
         os.kill(self.pid, signal.SIGHUP)
         match = self.wait_for(r"reload attempt=\d+ outcome=(\w+)", begin)
-        said = self.log()[begin:]
+        said = self.log_path.read_bytes()[begin:].decode()
         assert re.fullmatch(outcome, match[1]), said
         if outcome == "refused":
             self._judged = len(self.log())

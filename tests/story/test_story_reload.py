@@ -67,45 +67,65 @@ def test_a_reload_serves_the_new_configuration_and_drops_nothing(relay: Relay, u
     relay.reload(settings(upstream))
 
 
-BAD = [
-    ("config.yml", "server: {access_key: k\n", ":"),
-    ("config.yml", "server:\n  acess_key: k\n", "2:3: server.acess_key: unknown field, did you mean access_key?"),
-    ("config.yml", "server: {}\nserver: {}\n", "2:1"),
-    ("config.yml", "server:\n\taccess_key: k\n", "2:"),
-    ("config.yml", "server: [1]\n", "1:1: server"),
-    ("config.yml", "server: {access_key: '${NOT_SET_ANYWHERE}'}\n", "NOT_SET_ANYWHERE"),
-    ("config.yml", "- a\n", "1:1"),
-    ("providers.d/x.yml", "provider: x\nextends: openai-compatibel\nbase_url: http://x\n", ":2:1: extends"),
-    ("providers.d/x.yml", "provider: x\nextends: openai-compatible\nbase_url: ftp://x\nauth: none\n", ":3:1: base_url"),
-    ("providers.d/x.yml", "provider: x\nextends: openai-compatible\nbase_url: http://x/{{ nope }}\nauth: none\n", "nope"),
-    ("routes.d/x.yml", "route: x\npath: /x\nmethods: [POST]\nneds: openai.chat\n", "4:1: neds: unknown field, did you mean needs?"),
-    ("routes.d/x.yml", "route: x\npath: /x/{a\nmethods: [FETCH]\nneeds: openai.chat\n", ":2:1: path"),
-    ("routes.d/x.yml", "route: x\npath: /v1/chat/completions\nmethods: [POST]\nneeds: openai.chat\n", "x.yml"),
-    ("routes.d/x.yml", "route: x\npath: /x\nmethods: [GET]\nneeds: a.b\nheaders: {request: {set: {x: '{{ nope }}'}}}\n", ""),
-    ("config.d/x.yml", "model_routing: {aliases: {a: b, b: a}}\n", "alias"),
-    ("config.d/x.yml", "server: &a [*a]\n", "x.yml"),
-    ("config.d/x.yml", "server: !!python/object:os.system {}\n", "x.yml"),
-    ("config.d/x.yml", "\x00\x01\x02", "x.yml"),
+# Files that cannot be read, or not by themselves: (name, text, what is said behind the name), all told by one reload.
+BAD_FILES = [
+    ("config.d/01.yml", "server: {access_key: k\n", ":"),
+    ("config.d/02.yml", "server:\n  acess_key: k\n", ":2:3: server.acess_key: unknown field, did you mean access_key?"),
+    ("config.d/03.yml", "server: {}\nserver: {}\n", ":2:1: "),
+    ("config.d/04.yml", "server:\n\taccess_key: k\n", ":2:"),
+    ("config.d/05.yml", "key_selection: [1]\n", ":1:1: key_selection"),
+    ("config.d/06.yml", "- a\n", ":1:1: "),
+    ("config.d/07.yml", "logging: &a [*a]\n", ":"),
+    ("config.d/08.yml", "logging: !!python/object:os.system {}\n", ":1:"),
+    ("config.d/09.yml", "\x00\x01\x02", ":"),
+    ("providers.d/10.yml", "provider: p10\nextends: openai-compatibel\nbase_url: http://x\n", ":2:1: extends: "),
+    ("providers.d/11.yml", "provider: p11\nextends: openai-compatible\nbase_url: ftp://x\nauth: none\n", ":3:1: base_url: "),
+    ("providers.d/12.yml", "provider: p12\nextends: openai-compatible\nbase_url: ${NOT_SET}\nauth: none\n", ":3:1: base_url: "),
+    (
+        "routes.d/13.yml",
+        "route: r13\npath: /x\nmethods: [POST]\nneds: openai.chat\n",
+        ":4:1: neds: unknown field, did you mean needs?",
+    ),
+    ("routes.d/14.yml", "route: r14\npath: /x/{a\nmethods: [POST]\nneeds: openai.chat\n", ":2:1: path: "),
+    ("routes.d/15.yml", "route: r15\npath: /y\nmethods: [FETCH]\nneeds: openai.chat\n", ":3:"),
+]
+# Files that do not go together, or hold a template that nobody can fill.
+BAD_TOGETHER = [
+    ("routes.d/20.yml", "route: r20\npath: /v1/chat/completions\nmethods: [POST]\nneeds: openai.chat\n", ":"),
+    ("config.d/21.yml", "model_routing: {aliases: {a: b, b: a}}\n", ":1:"),
+]
+BAD_TEMPLATES = [
+    (
+        "providers.d/30.yml",
+        "provider: p30\nextends: openai-compatible\nbase_url: http://x/{{ nope }}\nauth: none\n",
+        ":3:1: base_url: ",
+    ),
+    (
+        "routes.d/31.yml",
+        "route: r31\npath: /x\nmethods: [GET]\nneeds: a.b\nheaders:\n  request:\n    set:\n      x-y: '{{ nope }}'\n",
+        ":8:7: headers.request.set.x-y: unknown variable 'nope'",
+    ),
 ]
 
 
-def test_a_bad_file_changes_nothing_and_is_reported_with_its_place(changing: Relay, upstream: Recorder) -> None:
-    """file:line:col: dotted.path: text, in the log and in /health; the old generation goes on serving."""
+@pytest.mark.parametrize("bad", [BAD_FILES, BAD_TOGETHER, BAD_TEMPLATES], ids=["files", "together", "templates"])
+def test_bad_files_change_nothing_and_are_all_reported_with_their_places(
+    changing: Relay, upstream: Recorder, bad: list[tuple[str, str, str]]
+) -> None:
+    """file:line:col: dotted.path: text, all problems at once, in the log and in /health; the old generation goes on serving."""
     relay = changing
-    good = (relay.etc / "config.yml").read_text()
     before = relay.ask("GET", "/health").json["generation"]
-    for name, text, said in BAD:
-        log = relay.reload(files={name: text}, outcome="refused")
-        problems = [line for line in log.splitlines() if line.startswith("error ") and "reload attempt" not in line]
-        assert problems and all(str(relay.etc) in line for line in problems), (name, text, log)
-        assert said in "\n".join(problems), (text, problems)
-        assert "Traceback" not in log
-        health = wait_for_attempt(relay, log)
-        assert health["generation"] == before and health["last_reload"]["ok"] is False
-        assert health["last_reload"]["problems"], text
-        assert relay.ask("POST", "/v1/chat/completions", body=CHAT).status == 200
-        relay.write(files={name: good if name == "config.yml" else None})
-    assert wait_for_attempt(relay, relay.reload(outcome="unchanged"))["last_reload"]["ok"] is True
+    log = relay.reload(files={name: text for name, text, _ in bad}, outcome="refused")
+    problems = [line for line in log.splitlines() if line.startswith("error ") and "reload attempt" not in line]
+    for name, _, said in bad:
+        assert any(line.startswith(f"error {relay.etc}/{name}{said}") for line in problems), (name, said, problems)
+    assert len(problems) <= len(bad) + 2 and "Traceback" not in log
+    health = wait_for_attempt(relay, log)
+    assert health["generation"] == before and health["last_reload"]["ok"] is False
+    assert [f"error {problem}" for problem in health["last_reload"]["problems"]] == problems
+    assert relay.ask("POST", "/v1/chat/completions", body=CHAT).status == 200
+    log = relay.reload(files=dict.fromkeys([name for name, _, _ in bad]), outcome="unchanged")
+    assert wait_for_attempt(relay, log)["last_reload"]["ok"] is True
 
 
 def wait_for_attempt(relay: Relay, log: str) -> Any:
