@@ -6,6 +6,7 @@ The types are one list for both families, by the HTTP status; a type that alread
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from monorelay.dialects.anthropic_messages import ERROR_STATUS
@@ -40,6 +41,19 @@ def common_error(status: int, error: ErrorBody) -> ErrorBody:
     return ErrorBody(kind, error.message, error.code, error.param)
 
 
+_TOO_LONG = re.compile(
+    r"prompt is too long|context[_ ](?:length|window|size)|maximum (?:input|prompt|model) len|too many (?:input )?tokens", re.I
+)
+
+
+def openai_error(status: int, error: ErrorBody) -> ErrorBody:
+    """The same; where a conversation is too long, under OpenAI's code for that, which makes clients compact it."""
+    common = common_error(status, error)
+    if status not in (400, 413) or common.code is not None or not _TOO_LONG.search(common.message):
+        return common
+    return ErrorBody(common.type, common.message, "context_length_exceeded", common.param)
+
+
 def translate_refusal(family: Family, status: int, body: bytes) -> bytes | None:
     """The error body for a client of ``family``; None when ``body`` has no ``error`` object."""
     try:
@@ -51,7 +65,8 @@ def translate_refusal(family: Family, status: int, body: bytes) -> bytes | None:
         return None
     if not error.get("message"):
         error = {**error, "message": f"The upstream refused the request with status {status} and gave no reason."}
-    translated = error_bytes(family, common_error(status, read_error(error).body))
+    read = read_error(error).body
+    translated = error_bytes(family, openai_error(status, read) if family == "openai" else common_error(status, read))
     request_id = fields.get("request_id")
     if not isinstance(request_id, str):
         return translated

@@ -40,7 +40,15 @@ _HEAVY: Mapping[str, Any] = {"instructions": None, "tools": []}
 def shell(body: Mapping[str, Any]) -> dict[str, Any]:
     """What the response repeats. ``store`` is false whatever was asked: the relay keeps no responses."""
     found = {name: body[name] if isinstance(body.get(name), types) else usual for name, types, usual in _REPEATED}
+    found["tools"] = [_repeated_tool(tool) for tool in found["tools"]]
     return {**found, "background": False, "previous_response_id": None, "store": False}
+
+
+def _repeated_tool(tool: Any) -> Any:
+    """A function with the fields that a request may leave out."""
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        return tool
+    return {**tool, "parameters": tool.get("parameters"), "strict": tool.get("strict") is True}
 
 
 def light(repeated: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from monorelay.dialects.envelopes import keepalive
 from monorelay.dialects.interface import Hints, StreamError, Truncated, Usage
 from monorelay.dialects.json_events import JsonEvents
-from monorelay.dialects.refusals import common_error
+from monorelay.dialects.refusals import openai_error
 from monorelay.dialects.responses_writer import ResponseWriter
 from monorelay.dialects.usage import merge_usage, read_usage
 from monorelay.errors import ErrorBody
@@ -107,7 +107,7 @@ class ResponseStream(ABC):
 
     def _break(self, error: StreamError) -> None:
         """The upstream's error: for the relay before any content, for the client after it."""
-        self.error = StreamError(error.status, common_error(error.status, error.body))
+        self.error = StreamError(error.status, openai_error(error.status, error.body))
         self.finished = True
         if self.opened:
             self._writer.fail(self.error.body, self.usage)

@@ -26,7 +26,7 @@ from monorelay.errors import ErrorBody
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 _NUMBER = b',"sequence_number":%d}\n\n'
 _NUMBER_WITHOUT_LOGPROBS = b',"logprobs":[],"sequence_number":%d}\n\n'
-_TOLD = {"output_text": "text", "refusal": "refusal"}  # the field of a part that holds what was told
+_TIERS = frozenset({"auto", "default", "fast", "flex", "priority", "scale", "ultrafast"})  # others are not known to clients
 # What a response's error may be called, by our own types; a code that an upstream gave stays.
 _ERROR_CODES = {"rate_limit_error": "rate_limit_exceeded", "invalid_request_error": "invalid_prompt"}
 
@@ -169,7 +169,7 @@ class ResponseWriter:
         self.close_items(is_cut=incomplete is not None)
         status = "completed" if incomplete is None else "incomplete"
         self.whole = self._response(status, usage, incomplete=incomplete)
-        if isinstance(service_tier, str):
+        if isinstance(service_tier, str) and service_tier in _TIERS:
             self.whole["service_tier"] = service_tier
         self._write(f"response.{status}", {"response": self.whole})
 

@@ -159,7 +159,17 @@ def _seal(thought: str) -> str:
 def _logprobs(choice: Mapping[str, Any]) -> list[Item]:
     told = choice.get("logprobs")
     content = told.get("content") if isinstance(told, dict) else None
-    return [each for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+    return [_logprob(each) for each in content if isinstance(each, dict)] if isinstance(content, list) else []
+
+
+def _logprob(told: Mapping[str, Any]) -> Item:
+    """The same with the lists that this dialect demands."""
+    token, top = told.get("token"), told.get("top_logprobs")
+    found: Item = {"token": token, "bytes": told.get("bytes"), "logprob": told.get("logprob")}
+    if not isinstance(found["bytes"], list):
+        found["bytes"] = list(token.encode("utf-8", "replace")) if isinstance(token, str) else []
+    found["top_logprobs"] = [_logprob(each) for each in top if isinstance(each, dict)] if isinstance(top, list) else []
+    return found
 
 
 def _annotations(told: object) -> Iterator[Item]:

@@ -27,7 +27,9 @@ def client(respond: Callable[[bytes], tuple[int, str, bytes]]) -> Any:
         return httpx2.Response(status, headers={"content-type": kind}, content=body)
 
     http = openai.DefaultHttpxClient(transport=httpx2.MockTransport(handle))
-    return openai.OpenAI(api_key="k", base_url="http://relay.test/v1", http_client=http, max_retries=0)
+    return openai.OpenAI(
+        api_key="k", base_url="http://relay.test/v1", http_client=http, max_retries=0, _strict_response_validation=True
+    )
 
 
 def relayed(translator: Any, upstream: bytes, seen: list[dict[str, Any]] | None = None) -> Any:
@@ -62,8 +64,6 @@ def test_answers(case: Case) -> None:
     told = case.json("client-answer.json")
     response = client(lambda request: (200, "application/json", case.bytes("client-answer.json"))).responses.create(input="x")
     assert plain(response) == told
-    for tool in told["tools"]:  # the SDK's own types want more than its requests do
-        tool.setdefault("strict", None)
     Response.model_validate(told)
     text = [part["text"] for item in told["output"] for part in item.get("content", ()) if part["type"] == "output_text"]
     assert response.output_text == "".join(text)
@@ -78,10 +78,6 @@ def test_events(case: Case) -> None:
     adapter: Any = TypeAdapter(ResponseStreamEvent)
     for each in read_events(case.bytes("client.sse")):
         fields = json.loads(each.data)
-        if "response" in fields:
-            fields["response"]["tools"] = []
-        if fields.get("item", {}).get("type") == "custom_tool_call":
-            fields["item"].pop("status")
         assert type(adapter.validate_python(fields)).__name__ == type(_built(each.name)).__name__
 
 

@@ -259,14 +259,14 @@ def test_refusals_are_parts() -> None:
 
 def test_logprobs_and_annotations() -> None:
     """Both belong to the text they came with."""
-    logprobs = {"content": [{"token": "x", "logprob": -0.5, "bytes": [120], "top_logprobs": []}]}
+    logprobs = {"content": [{"token": "x", "logprob": -0.5, "bytes": None, "top_logprobs": None}]}
     cited = {"type": "url_citation", "url_citation": {"url": "https://e.org", "title": "E", "start_index": 0, "end_index": 1}}
     choice = {"index": 0, "delta": {"content": "x"}, "logprobs": logprobs}
     first = b"data: " + json.dumps({"id": "c", "choices": [choice]}).encode() + b"\n\n"
     read = Told(run(begin(BODY).stream(), first, chunk({"annotations": [cited]}), chunk({}, "stop"), DONE))
     assert read.response is not None
     part = read.response["output"][0]["content"][0]
-    assert part["logprobs"] == logprobs["content"]
+    assert part["logprobs"] == [{"token": "x", "bytes": [120], "logprob": -0.5, "top_logprobs": []}]
     assert part["annotations"] == [{"type": "url_citation", "url": "https://e.org", "title": "E", "start_index": 0, "end_index": 1}]
 
 
@@ -537,3 +537,17 @@ def test_refusals_keep_what_was_said(translator: Any) -> None:
     found = json.loads(begin(BODY, translator).refusal(400, body) or b"")
     assert found == {"error": {"message": "Bad", "type": "invalid_request_error", "code": "c", "param": "input"}, "request_id": "r"}
     assert begin(BODY, translator).refusal(502, b"<html>") is None
+
+
+@pytest.mark.parametrize("translator", [CHAT, MESSAGES], ids=["chat", "messages"])
+@pytest.mark.parametrize(
+    "message", ["prompt is too long: 9 tokens > 8 maximum", "This model's maximum context length is 8 tokens."]
+)
+def test_a_conversation_that_is_too_long(translator: Any, message: str) -> None:
+    """Has the code that makes clients compact it, whatever the upstream called it."""
+    error = {"type": "invalid_request_error", "message": message}
+    refusal = begin(BODY, translator).refusal(400, json.dumps({"type": "error", "error": error}).encode())
+    assert json.loads(refusal or b"")["error"]["code"] == "context_length_exceeded"
+    stream = begin(BODY, translator).stream()
+    stream.feed(event(type="error", error=error))
+    assert stream.error is not None and stream.error.body.code == "context_length_exceeded"
