@@ -20,6 +20,9 @@ from monorelay.upstream.keypool import Key
 from monorelay.upstream.upload import Upload
 
 
+LONGEST_NAME = 200  # characters of a model's name in a header: clients refuse longer lines than their own limits
+
+
 @dataclass(slots=True)
 class Trail:
     """Every attempt of one call, for headers and the log.
@@ -46,7 +49,7 @@ class Trail:
         if self.target is not None:
             told.append(("x-monorelay-provider", self.target.provider.name))
             if self.target.model:
-                told.append(("x-monorelay-model", header_safe(self.target.model)))
+                told.append(("x-monorelay-model", header_safe(self.target.model[:LONGEST_NAME])))
             told.append(("x-monorelay-attempts", str(len(self.tries))))
             if len(self.tries) > 1:
                 told.append(("x-monorelay-trail", header_safe(", ".join(self.tries))))

@@ -15,17 +15,20 @@ from tornado.httputil import HTTPHeaders
 from monorelay.errors import INVALID_REQUEST, RelayError
 
 _LENGTH = re.compile(r"([0-9]{1,18})(,[ \t]*\1)*")  # proxies repeat it sometimes; equal ones are one
-_NOT_ASCII = re.compile("[^\\x00-\\x7f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNWRITABLE = re.compile(r"[^\x21-\x7e]")
 
 
 def fields_of(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
-    """Names in lower case, repeated fields joined, and the size of it all."""
+    """Names in lower case, repeated fields joined, control characters as blanks (RFC 9110 section 5.5), and the size of it all."""
     fields: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
     size = 0
     for name, value in headers.get_all():
         size += len(name) + len(value) + 4
         name = name.lower()
+        if not value.isprintable():
+            value = _CONTROLS.sub(" ", value)
         if name in fields:
             repeated.setdefault(name, [fields[name]]).append(value)
         else:
@@ -40,8 +43,8 @@ def target_of(target: str) -> tuple[str, str]:
 
     A byte that no URL may hold, such as one of an unescaped UTF-8 character, becomes its escape: Tornado reads bytes as Latin-1.
     """
-    if not target.isascii():
-        target = _NOT_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", target)
+    if not (target.isascii() and target.isprintable()):
+        target = _UNWRITABLE.sub(lambda found: f"%{ord(found[0]):02X}", target)
     if not target.startswith("/"):
         scheme, separator, rest = target.partition("://")
         if separator and scheme.lower() in ("http", "https"):

@@ -11,9 +11,11 @@ answer then through ``connection.write``, because ``finish`` waits for what went
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from http.client import responses
 from typing import Any
 
@@ -26,6 +28,15 @@ SWALLOW_SECONDS = 5.0
 
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
 _BODILESS = (204, 304)
+
+# What an upstream calls a header field may be none, and its value may hold a bare CR, which some clients take for a line's end.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@lru_cache(1024)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
 
 
 class DateLine:
@@ -158,7 +169,9 @@ class TornadoReply:
         if self._connection.params.no_keep_alive:
             self._keep = False
         lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status {status}\r\n", _date_line(), self.extra]
-        lines += [f"{name}: {value}\r\n" for name, value in headers]
+        for name, value in headers:
+            if _is_name(name):
+                lines.append(f"{name}: {value if value.isprintable() else _CONTROLS.sub(' ', value)}\r\n")
         if length is not None:
             lines.append(f"content-length: {length}\r\n")
             self._left = length

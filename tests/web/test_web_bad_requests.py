@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -496,3 +498,45 @@ async def test_no_refusal_names_the_token() -> None:
             answer = await stage.once("GET", f"/{token}", token=token)
             assert answer.status == 401
             assert token.encode() not in answer.body
+
+
+@pytest.mark.parametrize("name", ["m\r\nX-Evil: 1", "m\x00\x7f", "m\u00e4\U0001f600", " ", "m" * 100_000, '"; drop'])
+@in_loop
+async def test_a_models_name_ends_no_line(name: str) -> None:
+    """It goes up in the body as it is, and comes back in a field, escaped and not too long for anybody."""
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(GIVEN))
+        answer = await stage.once("POST", CHAT, {**ASKED, "model": name})
+        assert answer.status == 200 and "x-evil" not in answer.fields
+        told = answer.fields["x-monorelay-model"]
+        assert told.isascii() and len(told) < 2000
+        assert json.loads(stage.upstream.asked[0].body)["model"] == name
+
+
+@pytest.mark.parametrize("said", ["a b", "a<b>", "\xe4", "x" * 200, "", "a\tb", ";"])
+@in_loop
+async def test_a_request_id_that_is_not_sane_is_not_taken_over(said: str) -> None:
+    """One of our own takes its place; a sane one comes back."""
+    async with web_stage() as stage:
+        answer = await stage.once("GET", "/health", None, f"X-Request-Id: {said}")
+        assert re.fullmatch(r"[0-9a-f]{20}", answer.fields["x-monorelay-request-id"])
+        assert answer.fields["x-request-id"] == answer.fields["x-monorelay-request-id"]
+        answer = await stage.once("GET", "/health", None, "X-Request-Id: Sane-1.2:3")
+        assert answer.fields["x-monorelay-request-id"] == "Sane-1.2:3"
+
+
+@pytest.mark.parametrize("value", [b"a\rX-Evil: 1", b"a\x00b", b"\x01", b"a\x7f", b"\xff\xfe"])
+@in_loop
+async def test_a_field_of_the_client_ends_no_line_upstream(value: bytes) -> None:
+    """Control characters are refused by some versions of Tornado; else they go up as blanks."""
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(GIVEN))
+        client = await stage.client()
+        await client.send(request("GET", FILES + "/f/content").replace(b"Host:", b"Range: " + value + b"\r\nHost:"))
+        said = await client.reader.readuntil(b"\r\n\r\n")
+        if said.startswith(b"HTTP/1.1 400 "):
+            assert not stage.upstream.peers
+        else:
+            (asked,) = stage.upstream.asked
+            assert asked.header("x-evil") is None
+            assert (asked.header("range") or "").encode("latin-1") == re.sub(rb"[\0-\x1f\x7f]", b" ", value).strip()

@@ -72,6 +72,7 @@ BEGINNINGS = {
     "a chunk": CHUNKED + chunk(HALF),
     "all but the last chunk": CHUNKED + chunk(GIVEN),
     "a part of the last chunk": CHUNKED + chunk(GIVEN) + b"0",
+    "a 101": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     "a 100": b"HTTP/1.1 100 Continue\r\n\r\n",
     "a 103": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
 }
@@ -159,6 +160,7 @@ WRONG = {
     "an endless head": HEAD + b"X-Long: " + b"x" * MIB,
     "an empty stream": chunked(),
     "a stream cut before its content": chunked(b": hello\n\n"),
+    "twenty thousand 103s": b"HTTP/1.1 103 Early Hints\r\nLink: </some/thing>\r\n\r\n" * 20_000 + whole(GIVEN),
     "a status beyond all": whole(GIVEN, "999 Odd"),
     "HTML with 502": whole(b"<html><h1>Bad Gateway</h1></html>", "502 Bad Gateway", "Content-Type: text/html"),
     "JSON with 500": whole(b'{"error": {"message": "oh no", "type": "server_error"}}', "500 No"),
@@ -182,7 +184,7 @@ async def test_an_answer_that_is_none_is_503(name: str) -> None:
             assert len(answer.error["message"]) < 700
             assert len(stage.upstream.asked) == number
             said = answer.fields.get("x-monorelay-upstream-status")
-            assert said is None or WRONG[name].startswith(f"HTTP/1.1 {said}".encode())
+            assert said is None or f"HTTP/1.1 {said}".encode() in WRONG[name]
 
 
 def fields(count: int) -> bytes:
@@ -230,6 +232,44 @@ async def test_an_odd_answer_that_is_whole_is_relayed_byte_for_byte(name: str) -
             assert answer.fields["x-request-id"] not in ("early", "late")
             assert "x-sum" not in answer.fields and "x-field-1" not in answer.fields
         assert len(stage.upstream.asked) == 2
+
+
+ODD_FIELDS = [
+    (b"X-Request-Id: a\rSet-Cookie: x=1", {"x-request-id": "a Set-Cookie: x=1"}),
+    (b"X-Request-Id: a\x01b", {"x-request-id": "a b"}),
+    (b"X-Request-Id: a\r\n\tb", {"x-request-id": "a b"}),
+    (b"X-Request-Id: \xe4", {"x-request-id": "\xe4"}),
+    (b"X RateLimit Odd: 1", {}),
+    (b"ratelimit\xff: 1", {}),
+    (b"X-RateLimit-(odd): 1", {}),
+    (b"X-RateLimit-Left: 7", {"x-ratelimit-left": "7"}),
+    (b"Transfer-Encoding: chunked\r\nConnection: close, x-ratelimit-left\r\nKeep-Alive: 5\r\nSet-Cookie: c\r\nUpgrade: x", {}),
+]
+OWN_FIELDS = {"date", "content-type", "transfer-encoding", "content-length", "x-request-id"}
+
+
+@pytest.mark.parametrize(("line", "expected"), ODD_FIELDS)
+@in_loop
+async def test_a_field_of_the_upstream_ends_no_line(line: bytes, expected: dict[str, str]) -> None:
+    """What is no name is left out, control characters become blanks; what belongs to one connection stays there."""
+    raw = (
+        HEAD
+        + (line if b"Transfer" in line else line + b"\r\nTransfer-Encoding: chunked")
+        + b"\r\n\r\n"
+        + chunk(GIVEN)
+        + b"0\r\n\r\n"
+    )
+    async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(raw)
+        answer = await stage.once("POST", CHAT, ASKED)
+        if answer.status == 503:
+            assert b"\r" in line, "newer versions of libcurl refuse a bare carriage return"
+            return
+        assert answer.body == GIVEN
+        for name, value in expected.items():
+            assert answer.fields[name] == value
+        others = {name for name in answer.fields if not name.startswith("x-monorelay-")}
+        assert others <= OWN_FIELDS | set(expected)
 
 
 @in_loop
