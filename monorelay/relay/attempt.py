@@ -19,7 +19,6 @@ from monorelay.upstream.interface import UpstreamRequest
 from monorelay.upstream.keypool import Key
 from monorelay.upstream.upload import Upload
 
-
 LONGEST_NAME = 200  # characters of a model's name in a header: clients refuse longer lines than their own limits
 
 
