@@ -147,6 +147,13 @@ class MessageWriter:
         if self._last is not None and self._last.kind is _TEXT:
             self._give(self._last, _CITATION, as_json(citation))
 
+    def close_words(self) -> None:
+        """Nothing more comes for the text or the thinking that was just told: what follows is a block of its own."""
+        if self._last is not None and not isinstance(self._last, Call):
+            self._last.is_whole = True
+            self._last = None
+            self._advance()
+
     def call(self, call_id: str, name: str) -> Call:
         """A tool's use begins; its arguments follow by ``arguments``."""
         call = Call(as_json({"type": "tool_use", "id": call_id, "name": name, "input": {}}))
