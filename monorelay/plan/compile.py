@@ -16,6 +16,7 @@ from monorelay.config.fields import Auth, HeaderRules, Origin, Origins, Secret
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.provider import OfferSpec, ProviderSpec
 from monorelay.config.route import RouteSpec
+from monorelay.dialects.demanded_headers import DEMANDED
 from monorelay.dialects.envelopes import family_of
 from monorelay.dialects.interface import Translator
 from monorelay.dialects.local import LOCAL, LocalAnswer
@@ -146,6 +147,8 @@ def _lane(spec: RouteSpec, provider: Provider, offer: OfferSpec, translator: Tra
         queries.insert(0, spec.query)
     variables = lane_variables(spec)
     request = [pair.request for pair in parties]
+    if not translator.native:
+        request.append(HeaderRules(default=DEMANDED.get(translator.upstream, ())))
     if spec.body == "json" and not _decides_encoding(request):
         request.append(HeaderRules(default=(("accept-encoding", "identity"),)))
     auth = provider.spec.auth if offer.auth is None else None if offer.auth == "none" else offer.auth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from plan_specs import BEARER, config, keys, origins, provider, route
@@ -59,6 +60,24 @@ def test_the_credential_goes_where_the_provider_or_the_offer_says(auth: Auth, of
 def test_each_key_has_its_own_lines() -> None:
     plan = compile_plan(config(provider()), 1)
     assert [lines(plan, key=index)["authorization"] for index in (0, 1)] == ["Bearer sk-a", "Bearer sk-b"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "version"),
+    [
+        ({}, "2023-06-01"),
+        ({"default": (("anthropic-version", "2026-10-21"),)}, "2026-10-21"),
+        ({"remove": (("anthropic-version", None),)}, None),
+    ],
+)
+def test_a_translated_request_has_the_headers_that_its_upstream_demands(rules: dict[str, Any], version: str | None) -> None:
+    """A provider file need not know what belongs to the dialect alone; what it does say holds."""
+    acme = provider("acme", "anthropic.messages", headers=HeaderPair(HeaderRules(**rules)))
+    messages = route("messages", "/v1/messages", needs="anthropic.messages")
+    plan = compile_plan(config(acme, routes=(route(), messages)), 1)
+    assert lines(plan).get("anthropic-version") == version
+    if not rules:
+        assert "anthropic-version" not in lines(plan, "messages"), "a client of the dialect says it itself"
 
 
 def test_a_json_route_asks_for_identity_and_another_does_not() -> None:
