@@ -37,3 +37,9 @@ class Losses:
             why = reason or self._reasons.get(field) or "it has no counterpart in the upstream's dialect"
             raise Untranslatable(field, f"`{field}` would be lost, and this route is strict: {why}.")
         self._names[field] = None
+
+
+def plain_word(value: object) -> str:
+    """A type that a client gave, as it may stand in the header that names what was lost."""
+    word = value if isinstance(value, str) else "unknown"
+    return word if word.isascii() and word.replace("_", "").replace("-", "").isalnum() and len(word) <= 64 else "unknown"

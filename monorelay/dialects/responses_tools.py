@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from monorelay.dialects.interface import Untranslatable
 from monorelay.dialects.loss import Losses
+from monorelay.dialects.loss import plain_word as plain_word
 from monorelay.dialects.string_argument import ARGUMENT, SCHEMA
 from monorelay.dialects.tool_names import LIMIT, ToolNames
 
@@ -206,9 +207,3 @@ def _flat(name: str, namespace: str | None) -> str:
     if namespace is None:
         return name
     return f"{namespace}{name}" if namespace.endswith(_BETWEEN) else f"{namespace}{_BETWEEN}{name}"
-
-
-def plain_word(value: object) -> str:
-    """A type as it may stand in a header."""
-    word = value if isinstance(value, str) else "unknown"
-    return word if word.isascii() and word.replace("_", "").replace("-", "").isalnum() and len(word) <= 64 else "unknown"

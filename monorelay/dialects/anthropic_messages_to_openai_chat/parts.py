@@ -18,18 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from monorelay.dialects.anthropic_messages_to_openai_chat.fields import DROPPED
+from monorelay.dialects.chat_content import BETWEEN, Part, text_part
 from monorelay.dialects.data_urls import data_url
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
+from monorelay.dialects.loss import Losses, plain_word
 
-Part = dict[str, Any]
 Block = Mapping[str, Any]
-
-BETWEEN = "\n\n"
-
-
-def text_part(text: str) -> Part:
-    return {"type": "text", "text": text}
 
 
 def blocks_of(content: object, field: str) -> Sequence[Block]:
@@ -81,19 +75,6 @@ def shown(block: Block, field: str, losses: Losses) -> Iterator[Part]:
 def drop(block: Block, losses: Losses) -> None:
     """Reports a block that is left out."""
     losses.add(f"messages.{plain_word(block.get('type'))}", DROPPED["messages.<type>"])
-
-
-def plain_word(value: object) -> str:
-    """A type as it may stand in a header."""
-    word = value if isinstance(value, str) else "unknown"
-    return word if word.isascii() and word.replace("_", "").replace("-", "").isalnum() and len(word) <= 64 else "unknown"
-
-
-def as_content(parts: Sequence[Part]) -> str | list[Part]:
-    """Plain text where it is nothing else: every server takes that, and some take nothing else."""
-    if all(part["type"] == "text" for part in parts):
-        return BETWEEN.join(part["text"] for part in parts)
-    return list(parts)
 
 
 def _source(block: Block, field: str) -> Mapping[str, Any]:

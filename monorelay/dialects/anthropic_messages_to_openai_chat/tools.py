@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from monorelay.dialects.anthropic_messages_to_openai_chat.fields import DROPPED
-from monorelay.dialects.anthropic_messages_to_openai_chat.parts import blocks_of, plain_word
+from monorelay.dialects.anthropic_messages_to_openai_chat.parts import blocks_of
 from monorelay.dialects.anthropic_messages_to_openai_chat.turns import TOOL_CHANGES
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
+from monorelay.dialects.loss import Losses, plain_word
 from monorelay.dialects.tool_names import ToolNames
 
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}

@@ -17,17 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monorelay.dialects.anthropic_messages_to_openai_chat.calls import call_of, tool_call_id
-from monorelay.dialects.anthropic_messages_to_openai_chat.parts import (
-    BETWEEN,
-    Block,
-    Part,
-    as_content,
-    blocks_of,
-    drop,
-    shown,
-    text_field,
-    text_part,
-)
+from monorelay.dialects.anthropic_messages_to_openai_chat.parts import Block, blocks_of, drop, shown, text_field
+from monorelay.dialects.chat_content import BETWEEN, Part, as_content, text_part
 from monorelay.dialects.interface import Untranslatable
 from monorelay.dialects.loss import Losses
 from monorelay.dialects.quirks import Quirks

@@ -26,12 +26,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from monorelay.dialects.chat_content import BETWEEN
 from monorelay.dialects.interface import Hints, Untranslatable
 from monorelay.dialects.loss import Losses
 from monorelay.dialects.openai_chat_to_anthropic_messages.request import Asked as ChatAsked
 from monorelay.dialects.openai_chat_to_anthropic_messages.request import translate_request
 from monorelay.dialects.openai_responses_to_anthropic_messages.fields import DROPPED, clients_name
-from monorelay.dialects.openai_responses_to_openai_chat.request import Asked, put_plain, put_tools, read, response_format, tell
+from monorelay.dialects.openai_responses_to_openai_chat.request import (
+    CHATS_OWN,
+    Asked,
+    put_plain,
+    put_tools,
+    read,
+    response_format,
+    tell,
+)
 from monorelay.dialects.openai_responses_to_openai_chat.turns import Item, Message, Segment, Turns, result_of, thought_of
 from monorelay.dialects.responses_object import shell
 from monorelay.dialects.sealed_thoughts import unseal
@@ -76,7 +85,7 @@ class RichTurns(Turns):
             if blocks:
                 message["thinking_blocks"] = blocks
             elif texts:
-                message["reasoning_content"] = "\n\n".join(texts)
+                message["reasoning_content"] = BETWEEN.join(texts)
             self.messages.append(message)
 
     def _put_result(self, call_id: str, item: Item) -> list[Any]:
@@ -119,6 +128,7 @@ def translate(body: Mapping[str, Any], raw: bytes, hints: Hints, losses: Losses)
         "response_format": response_format(found.text),
         "verbosity": found.text.get("verbosity"),
         "stream": body.get("stream"),
+        **{name: body[name] for name in CHATS_OWN if name in body},
     }
     request, asked = _translate_chat(chat, hints, losses)
     return request, AskedMessages(shell(body), found.tools, hints, asked.answer_tool)

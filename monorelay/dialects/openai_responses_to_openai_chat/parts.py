@@ -15,15 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from monorelay.dialects.chat_content import Part, text_part
 from monorelay.dialects.data_urls import read_data_url
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
+from monorelay.dialects.loss import Losses, plain_word
 from monorelay.dialects.openai_responses_to_openai_chat.fields import DROPPED
-from monorelay.dialects.responses_tools import plain_word
-
-Part = dict[str, Any]
-
-BETWEEN = "\n\n"  # what keeps texts apart that were told apart
 
 _TEXTS = {
     "input_text": "text",
@@ -64,7 +60,7 @@ def shown(parts: Sequence[Mapping[str, Any]], losses: Losses) -> Iterator[Part]:
         text = text_of(part)
         if text is not None:
             if text:
-                yield {"type": "text", "text": text}
+                yield text_part(text)
             continue
         kind = part.get("type")
         if kind == "input_image":
@@ -77,13 +73,6 @@ def shown(parts: Sequence[Mapping[str, Any]], losses: Losses) -> Iterator[Part]:
             yield dict(part)
         else:
             losses.add(f"input.{plain_word(kind)}", DROPPED["input.<type>"])
-
-
-def as_content(parts: Sequence[Part]) -> str | list[Part]:
-    """Plain text where it is nothing else: every server takes that, and some take nothing else."""
-    if all(part["type"] == "text" for part in parts):
-        return BETWEEN.join(part["text"] for part in parts)
-    return list(parts)
 
 
 def _image(part: Mapping[str, Any]) -> Part:
@@ -104,7 +93,7 @@ def _file(part: Mapping[str, Any]) -> Part:
     text = held.text() if held is not None and held.media_type.startswith("text/") else None
     if text is not None:
         title = f' title="{file["filename"]}"' if "filename" in file else ""
-        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+        return text_part(f"<document{title}>\n{text}\n</document>")
     if file.keys() <= {"filename"}:
         raise Untranslatable(
             "input.input_file", "chat/completions fetches no files, and neither does the relay: send the file as file_data."

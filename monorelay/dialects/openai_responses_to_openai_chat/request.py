@@ -41,7 +41,8 @@ _SAID = frozenset(
         *("service_tier", "stream", "temperature", "top_p", "text", "tool_choice", "tools", "top_logprobs", "truncation", "store"),
     }
 )
-_CHATS_OWN = ("stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "top_k", "min_p", "repetition_penalty")
+# Fields of openai.chat that this dialect lacks, and that clients put in all the same.
+CHATS_OWN = ("stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "top_k", "min_p", "repetition_penalty")
 _LOGPROBS = "message.output_text.logprobs"
 _USUAL_TIERS = frozenset({"auto", "default"})
 _WORDS = frozenset({"auto", "none", "required"})
@@ -82,7 +83,7 @@ def read(body: Mapping[str, Any], losses: Losses) -> Read:
     for name, value in body.items():
         if name in REFUSED and value:
             raise Untranslatable(name, REFUSED[name])
-        if name not in _SAID and name not in UNSAID and name not in _CHATS_OWN and name not in REFUSED and value is not None:
+        if name not in _SAID and name not in UNSAID and name not in CHATS_OWN and name not in REFUSED and value is not None:
             losses.add(name)
     if body.get("store") is True:
         losses.add("store")
@@ -121,7 +122,7 @@ def translate(body: Mapping[str, Any], hints: Hints, losses: Losses) -> tuple[di
         chat["stream"] = True
         if quirks.include_usage == "ask":
             chat["stream_options"] = {"include_usage": True}
-    chat |= {name: body[name] for name in _CHATS_OWN if body.get(name) is not None}
+    chat |= {name: body[name] for name in CHATS_OWN if body.get(name) is not None}
     for name in quirks.drop:
         if chat.pop(name, None) is not None and name not in _OURS:
             losses.add(_CLIENTS_NAMES.get(name, name), f"this provider rejects `{name}` (`quirks.drop`)")

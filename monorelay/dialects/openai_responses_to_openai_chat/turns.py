@@ -22,14 +22,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monorelay.dialects.carrying_ids import read_carrying_id
+from monorelay.dialects.chat_content import BETWEEN, Part, as_content, text_part
 from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
+from monorelay.dialects.loss import Losses, plain_word
 from monorelay.dialects.openai_responses_to_openai_chat.fields import DROPPED, REFUSED_ITEMS
-from monorelay.dialects.openai_responses_to_openai_chat.parts import BETWEEN, Part, as_content, parts_of, shown, text_of
+from monorelay.dialects.openai_responses_to_openai_chat.parts import parts_of, shown, text_of
 from monorelay.dialects.quirks import Quirks
 from monorelay.dialects.responses_calls import CALLS, RESULTS, told_call
-from monorelay.dialects.responses_tools import OfferedTools, plain_word
+from monorelay.dialects.responses_tools import OfferedTools
 from monorelay.dialects.sealed_thoughts import unseal
 
 Message = dict[str, Any]
@@ -163,7 +164,7 @@ class Turns:
         if others and not text:
             text = "The result follows in the next message."
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
-        return [{"type": "text", "text": f"From the result of the tool call {call_id}:"}, *others] if others else []
+        return [text_part(f"From the result of the tool call {call_id}:"), *others] if others else []
 
     def _think(self, item: Item) -> None:
         sealed = unseal("openai.chat", item.get("encrypted_content")) or {}

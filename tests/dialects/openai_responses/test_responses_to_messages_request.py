@@ -47,6 +47,7 @@ def turns(*items: Any, **beside: Any) -> Any:
             {"reasoning": {"effort": "low"}, "max_output_tokens": 9000},
             {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2048}},
         ),
+        ({"stop": ["x"], "top_k": 4}, {"stop_sequences": ["x"], "top_k": 4}),
         ({"instructions": "x"}, {"system": [{"type": "text", "text": "x"}]}),
         (
             {
@@ -84,6 +85,7 @@ def test_fields(field: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"temperature": 1.5}, "temperature"),
         ({"truncation": "auto"}, "truncation"),
+        ({"seed": 4}, "seed"),
         ({"store": True}, "store"),
         ({"tools": [{"type": "web_search"}]}, "tools.web_search"),
         ({"reasoning": {"effort": "high"}, "max_output_tokens": 100}, "reasoning.effort"),
