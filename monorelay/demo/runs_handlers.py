@@ -58,6 +58,12 @@ class RunHandler(RunHandlerBase):
     async def get(self, thread_id: str, run_id: str) -> None:
         await self.answer(self.find(thread_id, run_id)[1].described)
 
+    async def post(self, thread_id: str, run_id: str) -> None:
+        body = await self.read_json()
+        _, run = self.find(thread_id, run_id)
+        run.described.update({name: body[name] for name in ("metadata",) if name in body})
+        await self.answer(run.described)
+
 
 class RunCancelHandler(RunHandlerBase):
     async def post(self, thread_id: str, run_id: str) -> None:

@@ -35,6 +35,8 @@ NO_LIMIT = 2**31 - 1  # ms; libcurl takes 0 for its own default of 300 s
 WITH_BODY = ("POST", "PUT", "PATCH")  # these say Content-Length: 0 when there is none
 HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 
+MOST_SENDINGS = 2  # of one request, and only when a kept connection died before a byte of the answer
+DIED_AGAIN = UpstreamFailure("first_byte", "The upstream closed one kept connection after another without an answer.")
 RAISED = UpstreamFailure("body", "The relay could not take the answer.")
 BROKEN_UPLOAD = UpstreamFailure("send", "The client broke its upload off.")
 SHORT_UPLOAD = UpstreamFailure("send", "The client's upload ended before the announced length.")
@@ -54,7 +56,7 @@ class EasyHandle:
     __slots__ = (
         "curl", "getinfo",
         "state", "exchange", "request", "receiver", "timeouts", "upload", "origin", "is_long",
-        "hold", "stalled", "starved", "lines", "opened", "head_waits", "fault", "repeats",
+        "hold", "stalled", "starved", "lines", "opened", "head_waits", "fault", "repeats", "sendings",
         "started", "began", "touched", "seen", "first_byte_at",
         "_setopt", "_now", "_on_opened", "_url", "_headers", "_shape", "_has_body", "_connect", "_waits_for_h2",
     )
@@ -84,6 +86,8 @@ class EasyHandle:
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         curl.setopt(pycurl.READFUNCTION, self._on_read)
+        if hasattr(pycurl, "PREREQFUNCTION"):  # PycURL 7.45.3
+            curl.setopt(pycurl.PREREQFUNCTION, self._on_sending)
         for option, value in options:
             curl.setopt(option, value)
 
@@ -100,6 +104,7 @@ class EasyHandle:
         self.timeouts = request.timeouts
         self.hold = STARTING
         self.stalled = self.starved = self.opened = self.head_waits = self.repeats = False
+        self.sendings = 0
         self.fault: UpstreamFailure | None = None
         self.started = self.began = self.touched = self._now()
         self.first_byte_at = 0.0
@@ -179,6 +184,17 @@ class EasyHandle:
 
     # -- libcurl's callbacks; 0 makes it give up
 
+    def _on_sending(self, *where: object) -> int:
+        """The request is about to go out, on a new connection or a kept one.
+
+        libcurl repeats it for every kept connection that turns out to be dead; an upstream that closes them all sees it twice at most.
+        """
+        self.sendings += 1
+        if self.sendings <= MOST_SENDINGS:
+            return int(pycurl.PREREQFUNC_OK)
+        self.fault = DIED_AGAIN
+        return int(pycurl.PREREQFUNC_ABORT)
+
     def _on_header(self, line: bytes) -> int | None:
         if self.opened:
             return None  # a trailer
@@ -256,6 +272,8 @@ class EasyHandle:
 
         libcurl does this by itself, but version 8 not for the first request on a kept HTTP/2 connection that was just closed.
         """
+        if self.sendings >= MOST_SENDINGS:
+            return False
         if self.repeats or self.first_byte_at or self.upload is not None or self.hold & DEAD or self.getinfo(pycurl.NUM_CONNECTS):
             return False
         self.repeats = True

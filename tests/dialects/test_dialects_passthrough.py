@@ -43,13 +43,13 @@ def test_the_request_is_the_very_bytes() -> None:
     assert Passthrough("acme.ocr").native and Passthrough("acme.ocr").client == Passthrough("acme.ocr").upstream == "acme.ocr"
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"a":1}\n', b"[1] \r\n\t ", b"{}" + b" " * 1000])
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"a":1}\n', b"[1] \r\n\t ", b"{}" + b" " * 1000, b'"text" ', b"12.5", b"null"])
 def test_a_whole_answer_passes(body: bytes) -> None:
     """A JSON answer that ends like JSON is handed on as the same object."""
     assert translation().answer(body) is body
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b'{"a":', b"{}]x", b"<html>", b'{"a":1', b" " * 1000])
+@pytest.mark.parametrize("body", [b"", b"  \n", b'{"a":', b"{}]x", b"<html>", b'{"a":1', b" " * 1000, b'"cut', b'"cut\\"', b"nul"])
 def test_a_cut_answer_is_truncated(body: bytes) -> None:
     """One that ends elsewhere was cut."""
     with pytest.raises(Truncated):

@@ -478,6 +478,7 @@ def runs(clients: Clients) -> None:
     done = patiently(lambda: beta.runs.retrieve(run.id, thread_id=thread.id), lambda answer: answer.status == "completed")
     assert whole(done).usage.total_tokens > 0
     assert [one.id for one in wholes(beta.runs.list(thread.id))] == [run.id]
+    assert whole(beta.runs.update(run.id, thread_id=thread.id, metadata={"e": "f"})).metadata == {"e": "f"}
     assert wholes(beta.messages.list(thread.id))[0].content[0].text.value == "You said: good morning"
     (step,) = wholes(beta.runs.steps.list(run.id, thread_id=thread.id))
     assert whole(beta.runs.steps.retrieve(step.id, thread_id=thread.id, run_id=run.id)).type == "message_creation"

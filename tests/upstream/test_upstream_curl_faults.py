@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import pycurl
 import pytest
 from raw_upstream import Heard, Peer, RawUpstream, ask, curl_engine, in_loop
 
@@ -343,6 +344,36 @@ async def test_a_kept_connection_that_dies_under_the_request() -> None:
         await second.over()
         assert second.failure is not None and second.failure.phase == "first_byte"
         assert len(upstream.peers) == 2
+
+
+@pytest.mark.skipif(not hasattr(pycurl, "PREREQFUNCTION"), reason="this PycURL cannot count what libcurl sends")
+@in_loop
+async def test_many_kept_connections_that_die_under_the_request() -> None:
+    """However many there are, the upstream sees the request twice at most."""
+    async with RawUpstream() as upstream, curl_engine() as engine:
+        kept = []
+        for number in range(6):
+            heard = Heard()
+            engine.start(ask(upstream.url(), b"%d" % number), heard)
+            kept.append((await upstream.exchange(), heard))
+        for (peer, _), heard in kept:
+            await peer.answer(b"ok")
+            await heard.over()
+        seen = []
+
+        async def close_when_asked(peer: Peer) -> None:
+            seen.append((await peer.request()).body)
+            peer.close()
+
+        watching = [asyncio.ensure_future(close_when_asked(peer)) for (peer, _), _ in kept]
+        last = Heard()
+        engine.start(ask(upstream.url(), b"last"), last)
+        await last.over()
+        for watch in watching:
+            watch.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        assert last.failure is not None and last.failure.phase == "first_byte"
+        assert seen == [b"last", b"last"]
 
 
 @pytest.mark.parametrize("length", [8, None])
