@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from web_stage import ASKED, CHAT, FILES, in_loop, request, web_stage
+from web_specs import CHAT, FILES
+from web_stage import (
+    ASKED,
+    in_loop,
+    request,
+    web_stage,
+)
 
 
 @in_loop

@@ -7,9 +7,9 @@ import contextlib
 import socket
 
 import pytest
+from web_specs import CHAT
 from web_stage import (
     ASKED,
-    CHAT,
     DONE,
     GIVEN,
     Client,

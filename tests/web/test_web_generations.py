@@ -10,20 +10,16 @@ from typing import Any
 import pytest
 from plan_specs import config, provider
 from raw_upstream import Peer
+from web_specs import CHAT, FILES, ROUTES, TOKEN, relay_config
 from web_stage import (
     ASKED,
-    CHAT,
     DONE,
-    FILES,
     GIVEN,
-    ROUTES,
-    TOKEN,
     Upstream,
     chunk,
     chunked_head,
     event,
     in_loop,
-    relay_config,
     request,
     web_stage,
     whole,

@@ -6,13 +6,10 @@ import asyncio
 
 import pytest
 from raw_upstream import Peer
+from web_specs import CHAT, EDITS, FILES, MESSAGES
 from web_stage import (
     ASKED,
-    CHAT,
-    EDITS,
-    FILES,
     JSON_TYPE,
-    MESSAGES,
     MIB,
     Client,
     WebStage,

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 from raw_upstream import Peer
+from web_specs import CHAT, KEY_MARK, MESSAGES
 from web_stage import (
     ASKED,
-    CHAT,
     DONE,
     JSON_TYPE,
-    KEY_MARK,
-    MESSAGES,
     MIB,
     SSE_TYPE,
     Client,

@@ -14,7 +14,7 @@ from plan_specs import config, provider, route
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
 from tornado.ioloop import IOLoop
 from tornado.simple_httpclient import HTTPStreamClosedError
-from web_stage import ROUTES, TOKEN
+from web_specs import ROUTES, TOKEN
 
 from monorelay.clock import SystemClock
 from monorelay.plan.compile import compile_plan

@@ -9,16 +9,12 @@ from dataclasses import replace
 
 import pytest
 from raw_upstream import Peer
+from web_specs import CHAT, EDITS, FILES, KEY_MARK, ROUTES
 from web_stage import (
     ASKED,
-    CHAT,
-    EDITS,
-    FILES,
     GIVEN,
     JSON_TYPE,
-    KEY_MARK,
     MIB,
-    ROUTES,
     Client,
     WebStage,
     chunk,
