@@ -60,6 +60,21 @@ def refuse_foreign_host(admission: Admission, fields: Mapping[str, str]) -> None
         raise RelayError(FORBIDDEN_HOST, text)
 
 
+def refuse_foreign_page(admission: Admission, method: str, fields: Mapping[str, str]) -> None:
+    """An open relay takes nothing from the web pages of others. Raises RelayError (403).
+
+    A browser sends a plain POST anywhere without asking; the page could not read the answer, but it would be paid for.
+    ``server.cors_origins`` names pages that may.
+    """
+    origin = fields.get("origin")
+    if not admission.open or origin is None or method in ("GET", "HEAD", "OPTIONS"):
+        return
+    scheme, _, place = origin.partition("://")
+    if origin == "null" or (scheme.lower() in ("http", "https") and not is_loopback(_host(place))):
+        text = "This relay is open (it has no access key), so other sites' pages may not use it; server.cors_origins lets some."
+        raise RelayError(FORBIDDEN_HOST, text)
+
+
 def _host(field: str) -> str:
     """``[::1]:8787`` → ``::1``; ``localhost:8787`` → ``localhost``."""
     if field.startswith("["):

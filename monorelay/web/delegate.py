@@ -32,16 +32,16 @@ from monorelay.relay.line import carry
 from monorelay.relay.refusal import JSON, error_headers
 from monorelay.upstream.upload import Upload
 from monorelay.web import cors
-from monorelay.web.admission import admit, refuse_foreign_host
+from monorelay.web.admission import admit, refuse_foreign_host, refuse_foreign_page
 from monorelay.web.answers import Question
 from monorelay.web.chunks import read_strictly
 from monorelay.web.head import Unframed, body_length, fields_of, target_of
+from monorelay.web.head_reading import HEAD_LIMIT, LINES_LIMIT, HeadReader
 from monorelay.web.reply import TornadoReply
 
 if TYPE_CHECKING:
     from monorelay.web.switchboard import Switchboard
 
-HEAD_LIMIT = 64 * 1024  # bytes of the request line and all header fields
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -55,6 +55,7 @@ class RelayDelegate(HTTPMessageDelegate):
     __slots__ = (
         "_board",
         "connection",
+        "_head",
         "_reply",
         "_plan",
         "_route",
@@ -75,6 +76,7 @@ class RelayDelegate(HTTPMessageDelegate):
     def __init__(self, board: Switchboard, connection: HTTP1Connection) -> None:
         self._board = board
         self.connection = connection
+        self._head = HeadReader(connection)
         self._reply: TornadoReply | None = None
         self._plan: Plan | None = None
         self._route: Route | None = None
@@ -98,26 +100,31 @@ class RelayDelegate(HTTPMessageDelegate):
         resources = board.resources
         plan = self._plan = board.plan  # the generation is taken here, and kept to the end
         board.busy += 1
-        board.waiting.pop(self, None)
+        board.waiting.pop(self.connection.stream, None)
         self._started = resources.clock.monotonic()
-        fields, size = fields_of(headers)
+        fields = fields_of(headers)
         method = start_line.method
         reply = self._reply = TornadoReply(self.connection, start_line.version, method, fields.get("connection", ""))
         reply.expects = "expect" in fields
         asked_id = fields.get("x-request-id", "")
         self._id = asked_id if asked_id and _SANE_ID.fullmatch(asked_id) else resources.new_request_id()
         path, query = target_of(start_line.path)
-        size += len(start_line.path)
+        head = self._head
         try:
+            if head.is_malformed:
+                raise Unframed("The request is not HTTP/1.1: its first line or one of its header fields is malformed.")
             length = body_length(fields)
             if length is None:
                 read_strictly(self.connection)
-            if size > HEAD_LIMIT:
-                raise RelayError(HEAD_TOO_LARGE, f"The request's head takes {size} bytes; {HEAD_LIMIT} are allowed.")
+            if head.is_too_long:
+                text = f"The request's head takes {head.size} bytes; {HEAD_LIMIT} in {LINES_LIMIT} lines are allowed."
+                raise RelayError(HEAD_TOO_LARGE, text)
             refuse_foreign_host(plan.admission, fields)
             origins = plan.config.server.cors_origins
             allowed = cors.allowed_origin(origins, fields) if origins else None
-            if allowed is not None:
+            if allowed is None:
+                refuse_foreign_page(plan.admission, method, fields)
+            else:
                 reply.extra = cors.answer_lines(allowed)
             if allowed is not None and cors.is_preflight(method, fields):
                 self._answer(204, cors.preflight_headers(plan.table.methods(path) or ("GET", "POST"), fields), b"")

@@ -10,7 +10,7 @@ from monorelay.errors import RelayError
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.plan import Admission
 from monorelay.plan.templates import token_digest
-from monorelay.web.admission import admit, is_loopback, refuse_foreign_host
+from monorelay.web.admission import admit, is_loopback, refuse_foreign_host, refuse_foreign_page
 from monorelay.web.cors import allowed_origin
 
 
@@ -122,3 +122,28 @@ def test_an_open_relay_answers_to_loopback_names_only(field: str, allowed: bool)
 )
 def test_only_a_configured_origin_is_allowed(origins: tuple[str, ...], origin: str, allowed: str | None) -> None:
     assert allowed_origin(origins, {"origin": origin} if origin else {}) == allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "taken"),
+    [
+        (None, "POST", True),
+        ("http://localhost:3000", "POST", True),
+        ("http://127.0.0.1", "POST", True),
+        ("chrome-extension://abc", "POST", True),
+        ("https://evil.example", "GET", True),
+        ("https://evil.example", "POST", False),
+        ("http://localhost.evil.example", "DELETE", False),
+        ("null", "POST", False),
+    ],
+)
+def test_an_open_relay_takes_nothing_from_other_sites_pages(origin: str | None, method: str, taken: bool) -> None:
+    """Which a browser would send without asking; with an access key no page has the credential."""
+    fields = {} if origin is None else {"origin": origin}
+    refuse_foreign_page(admission("key"), method, fields)
+    if taken:
+        refuse_foreign_page(admission(None), method, fields)
+    else:
+        with pytest.raises(RelayError) as caught:
+            refuse_foreign_page(admission(None), method, fields)
+        assert (caught.value.status, caught.value.body.type) == (403, "auth_error")
