@@ -62,10 +62,17 @@ class CallArguments:
 
     def finish(self) -> str:
         """The rest, when nothing more comes: at least ``{}``, and what is no object as the model wrote it."""
-        if self._end is not None or self.is_whole:
+        text = self.untold()
+        if text is None:
             return ""
+        found = read_arguments(text)
+        return text if INVALID in found else json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+    def untold(self) -> str | None:
+        """All that came, where nothing of it was told because it is no object; None where it was."""
+        if self._end is not None or self.is_whole:
+            return None
         text = "".join(self._held)
         self._held = []
         self.is_whole = True
-        found = read_arguments(text)
-        return text if INVALID in found else json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        return text

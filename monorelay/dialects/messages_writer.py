@@ -7,14 +7,14 @@ the others wait until it is whole; a call is whole when the object of its argume
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from monorelay.dialects.call_arguments import CallArguments
 from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Usage
-from monorelay.dialects.tool_input import ObjectEnd, read_arguments
+from monorelay.dialects.tool_input import read_arguments
 from monorelay.dialects.usage_shapes import messages_usage
 
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b:%b}}\n\n'
@@ -31,8 +31,6 @@ _CITATION = b'"citations_delta","citation"'
 
 _EMPTY_TEXT = b'{"type":"text","text":""}'
 _EMPTY_THINKING = b'{"type":"thinking","thinking":"","signature":""}'
-_EMPTY_OBJECT = re.compile(r"\s*\{\s*\}\s*")
-_MAY_BE_EMPTY = re.compile(r"\s*(?:\{\s*(?:\}\s*)?)?")  # nothing yet, or the beginning of an empty object
 
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -57,24 +55,18 @@ class Block:
 
 
 class Call(Block):
-    """A tool's use. Mutable too: ``end`` follows its arguments once they are an object; until then ``held`` has their pieces, and
-    ``is_odd`` says that they begin with something else.
+    """A tool's use. Mutable too: its arguments so far."""
 
-    Some servers open a call with the arguments ``{}`` and send the real ones after them, so an empty object waits for what follows.
-    """
-
-    __slots__ = ("end", "held", "is_odd")
+    __slots__ = ("arguments",)
 
     def __init__(self, start: bytes) -> None:
         super().__init__(_INPUT, start)
-        self.end: ObjectEnd | None = None
-        self.held: list[str] = []
-        self.is_odd = False
+        self.arguments = CallArguments()
 
     @property
     def may_be_over(self) -> bool:
-        """Whether it holds an empty object, which needs nothing more."""
-        return len(self.held) == 1 and _EMPTY_OBJECT.fullmatch(self.held[0]) is not None
+        """Whether nothing more is needed: its arguments are whole, or empty so far."""
+        return self.arguments.may_be_over
 
 
 class MessageWriter:
@@ -165,24 +157,10 @@ class MessageWriter:
         """More of a call's arguments. What follows the end of the object is not told: servers that repeat the whole do exist."""
         if call.is_whole:
             return
-        if call.end is None:
-            if call.is_odd:
-                call.held.append(piece)
-                return
-            piece = "".join((*call.held, piece))
-            call.held = [piece]
-            if _MAY_BE_EMPTY.fullmatch(piece):
-                return
-            empty = _EMPTY_OBJECT.match(piece)
-            if empty is not None:
-                piece = piece[empty.end() :]
-            if not piece.lstrip().startswith("{"):
-                call.is_odd = True  # told when the block closes
-                return
-            call.end = ObjectEnd()
-            call.held = []
-        self._give(call, _INPUT, _text(piece[: call.end.feed(piece)]))
-        if call.end.reached:
+        told = call.arguments.feed(piece)
+        if told:
+            self._give(call, _INPUT, _text(told))
+        if call.arguments.is_whole:
             self.finish_call(call)
 
     def finish_call(self, call: Call) -> None:
@@ -235,9 +213,9 @@ class MessageWriter:
                 first.waiting.clear()
             if not first.is_whole:
                 return
-            if isinstance(first, Call) and first.end is None:
-                arguments = as_json(read_arguments("".join(first.held))).decode()
-                self._give(first, _INPUT, _text(arguments))
+            untold = first.arguments.untold() if isinstance(first, Call) else None
+            if untold is not None:
+                self._give(first, _INPUT, _text(as_json(read_arguments(untold)).decode()))
             self._out.append(_STOP % first.index)
             self._blocks.popleft()
             if self._last is first:

@@ -20,8 +20,7 @@ from hashlib import sha256
 from typing import Any
 
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
-from monorelay.dialects.responses_tools import plain_word
+from monorelay.dialects.loss import Losses, plain_word
 
 Item = dict[str, Any]
 Part = dict[str, Any]

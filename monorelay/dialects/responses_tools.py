@@ -19,8 +19,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from monorelay.dialects.interface import Untranslatable
-from monorelay.dialects.loss import Losses
-from monorelay.dialects.loss import plain_word as plain_word
+from monorelay.dialects.loss import Losses, plain_word
 from monorelay.dialects.string_argument import ARGUMENT, SCHEMA
 from monorelay.dialects.tool_names import LIMIT, ToolNames
 

@@ -302,9 +302,6 @@ class ResponseWriter:
     def call(self, own: Own, call_id: str) -> Call:
         """A tool's call begins; its arguments follow by ``arguments``."""
         self.close_words()
-        for earlier in tuple(self._calls):
-            if earlier.may_be_over:
-                self.finish_call(earlier)
         if not call_id or call_id in self._call_ids:  # clients find a call by it
             call_id = self._hints.new_id("call_")
         self._call_ids.add(call_id)
