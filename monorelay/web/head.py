@@ -19,13 +19,11 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _UNWRITABLE = re.compile(r"[^\x21-\x7e]")
 
 
-def fields_of(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
-    """Names in lower case, repeated fields joined, control characters as blanks (RFC 9110 section 5.5), and the size of it all."""
+def fields_of(headers: HTTPHeaders) -> dict[str, str]:
+    """Names in lower case, repeated fields joined, control characters as blanks (RFC 9110 section 5.5)."""
     fields: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
-    size = 0
     for name, value in headers.get_all():
-        size += len(name) + len(value) + 4
         name = name.lower()
         if not value.isprintable():
             value = _CONTROLS.sub(" ", value)
@@ -35,7 +33,7 @@ def fields_of(headers: HTTPHeaders) -> tuple[dict[str, str], int]:
             fields[name] = value
     for name, values in repeated.items():
         fields[name] = ", ".join(values)  # once: joining at each repetition would take quadratic time
-    return fields, size
+    return fields
 
 
 def target_of(target: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from http.client import responses
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import SSLIOStream, StreamClosedError
 
 HIGH_WATER = 128 * 1024  # unsent bytes from which the upstream is paused
 SWALLOW_BYTES = 8 * 1024 * 1024  # of a body that nobody wants, so that its sender can read the answer
@@ -101,7 +101,7 @@ class TornadoReply:
         self._connection = connection
         self._stream: Any = connection.stream
         # Bytes may go to the socket itself only where the stream would send them as they are (not TLS).
-        self._socket: Any = connection.stream.socket if type(connection.stream) is IOStream else None
+        self._socket: Any = None if isinstance(connection.stream, SSLIOStream) else connection.stream.socket
         self._head_only = method == "HEAD"
         self._old = version != "HTTP/1.1"
         wish = connection_field.lower()

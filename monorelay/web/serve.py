@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from monorelay.store.database import Database
 from monorelay.store.lists import ListMemory
 from monorelay.store.objects import ObjectMemory
 from monorelay.upstream.curl import CurlEngine
+from monorelay.web.accepting import Acceptor
 from monorelay.web.answers import Answers
 from monorelay.web.base_url import BaseUrl
+from monorelay.web.head_reading import HeadStream
 from monorelay.web.machine import Machine
 from monorelay.web.switchboard import Switchboard
 
@@ -38,15 +41,30 @@ QUIET = 0.3  # seconds without a request before a drain believes that none is co
 
 
 class _Server(HTTPServer):
-    """HTTPServer that sets TCP_NODELAY at accept: asyncio only does so for sockets it made itself."""
+    """HTTPServer with ways of its own to accept a connection and to search it for heads.
+
+    It sets TCP_NODELAY at accept: asyncio only does so for sockets it made itself.
+    """
 
     def initialize(self, *args: Any, **options: Any) -> None:
         super().initialize(*args, **options)
         self.conn_params.header_timeout = None  # the switchboard looks after idle connections
 
-    def handle_stream(self, stream: Any, address: Any) -> None:
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        board: Any = self.request_callback
+        for sock in sockets:
+            self._sockets[sock.fileno()] = sock
+            self._handlers[sock.fileno()] = Acceptor(sock, self._welcome, board.make_room).stop
+
+    def _welcome(self, connection: socket.socket, address: Any) -> None:
+        stream = HeadStream(connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size)
         stream.set_nodelay(True)
-        super().handle_stream(stream, address)
+        self.handle_stream(stream, address)
+
+    def on_close(self, server_conn: Any) -> None:
+        super().on_close(server_conn)
+        board: Any = self.request_callback
+        board.on_close(server_conn)  # Tornado does not pass it on
 
 
 class Front:
