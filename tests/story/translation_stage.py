@@ -107,7 +107,9 @@ class Stage:
                 found = message_of([event.to_dict() for event in events])
         return found, self.sent()
 
-    def chat(self, way: Way, answer: Answer | None, *, provider: str = "claude", client: Any = None, **asked: Any) -> tuple[Any, Any]:
+    def chat(
+        self, way: Way, answer: Answer | None, *, provider: str = "claude", client: Any = None, **asked: Any
+    ) -> tuple[Any, Any]:
         """chat.completions.create or .stream: the ChatCompletion, and the JSON that the upstream was sent."""
         asked = {"model": f"up-model@{provider}", "messages": [user("hi")], **asked}
         completions = (client or self.openai).chat.completions
