@@ -189,7 +189,13 @@ def offer_path(value: Any) -> str:
     return path
 
 
+_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
 def sha256(value: Any) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", str(value)):
         raise ValueError("must be the SHA-256 of the token: 64 hex digits, as `printf %s TOKEN | sha256sum` prints them")
-    return str(value).lower()
+    digest = str(value).lower()
+    if digest == _OF_NOTHING:
+        raise ValueError("is the SHA-256 of an empty token, which nobody can send: was the variable not set?")
+    return digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -161,6 +162,11 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (scalars.label, "a b", "is not a label: up to 64 letters, digits and any of . _ @ + -, a letter or digit first"),
     (scalars.capability, "OpenAI", "is not a capability: lower-case words joined by dots, such as openai.chat"),
     (scalars.glob, "", "must be a model's name or a glob such as gpt-4*, without spaces around it"),
+    (
+        scalars.sha256,
+        hashlib.sha256(b"").hexdigest(),
+        "is the SHA-256 of an empty token, which nobody can send: was the variable not set?",
+    ),
     (scalars.sha256, "abc", "must be the SHA-256 of the token: 64 hex digits, as `printf %s TOKEN | sha256sum` prints them"),
 ]
 

@@ -37,6 +37,22 @@ def test_one_valid_credential_of_several_suffices(fields: dict[str, str]) -> Non
     assert admit(admission(), fields) is None
 
 
+def test_a_blank_token_matches_nothing() -> None:
+    """Not even a client whose digest is that of an empty token, however the blank is spelt."""
+    nothing = Admission(open=False, access_key=None, clients={token_digest(""): ClientSpec("ci", token_digest("").hex())})
+    for blank in ("", " ", "\xa0", "\x85", ",", ", ,"):
+        for fields in ({"x-api-key": blank}, {"authorization": f"Bearer {blank}"}, {"x-access-key": blank}):
+            with pytest.raises(RelayError):
+                admit(nothing, fields)
+
+
+def test_of_thousands_of_tokens_a_few_are_looked_at() -> None:
+    """Each costs a digest, and a stranger may send as many as a head can hold."""
+    assert admit(admission(), {"x-api-key": "a," * 20 + "sk-relay"}) is None
+    with pytest.raises(RelayError):
+        admit(admission(), {"x-api-key": "a," * 1000 + "sk-relay"})
+
+
 @pytest.mark.parametrize(
     "fields",
     [
