@@ -7,6 +7,7 @@ import gzip
 import socket
 from collections.abc import Awaitable, Callable
 
+import pycurl
 import pytest
 from raw_upstream import Peer
 from web_specs import CHAT, FILES, MESSAGES
@@ -321,8 +322,12 @@ async def test_a_kept_connection_that_died_meanwhile_costs_nothing() -> None:
 
 
 @in_loop
-async def test_repeats_on_dying_connections_are_bounded() -> None:
-    """Ten kept connections that all die of the next request: libcurl repeats it once for each of them, and that was it."""
+async def test_a_request_is_repeated_once_however_many_connections_die() -> None:
+    """Ten kept connections that all die of the next request: the upstream sees it twice, and the client gets its 503.
+
+    With a PycURL that cannot count what libcurl sends (before 7.45.3), each connection that dies sees it once.
+    """
+    most = 2 if hasattr(pycurl, "PREREQFUNCTION") else 11
     async with web_stage() as stage:
         alive = [True]
 
@@ -344,7 +349,7 @@ async def test_repeats_on_dying_connections_are_bounded() -> None:
         alive.clear()
         await clients[0].ask("POST", CHAT, ASKED)
         assert (await clients[0].answer()).status == 503
-        assert len(stage.upstream.asked) <= 10 + 11
+        assert len(stage.upstream.asked) <= 10 + most
 
 
 @pytest.mark.parametrize(("status", "expected"), [("401 No", 503), ("400 Bad", 400), ("500 Oops", 503), ("200 OK", 200)])
