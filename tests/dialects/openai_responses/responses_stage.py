@@ -15,6 +15,22 @@ from monorelay.errors import ErrorBody
 CHAT = openai_responses_to_openai_chat.TRANSLATOR
 MESSAGES = openai_responses_to_anthropic_messages.TRANSLATOR
 ERROR = ErrorBody("upstream_error", "[p] The stream broke off: reset")
+BODY: dict[str, Any] = {
+    "model": "m",
+    "input": "Hi",
+    "stream": True,
+    "tools": [
+        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}},
+        {"type": "custom", "name": "patch"},
+        {"type": "namespace", "name": "space", "description": "d", "tools": [{"type": "function", "name": "g"}]},
+        {"type": "shell"},
+        {"type": "local_shell"},
+        {"type": "apply_patch"},
+    ],
+}
+USER = {"role": "user", "content": "Hi"}
+TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+PIXEL = "data:image/png;base64,AAAA"
 DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19, "prompt_tokens_details": {"cached_tokens": 4}}
 
@@ -35,6 +51,20 @@ def told(body: dict[str, Any], translator: Any = CHAT, **quirks: Any) -> Any:
     return json.loads(begin(body, translator, **quirks).request)
 
 
+def messages(*items: Any, **beside: Any) -> Any:
+    """The messages that a chat upstream is told for these items."""
+    quirks = beside.pop("quirks", {})
+    return told({"input": list(items), **beside}, **quirks)["messages"]
+
+
+def function_call(call_id: str, name: str = "f", arguments: str = "{}", **beside: Any) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **beside}
+
+
+def function_result(call_id: str, output: Any = "out") -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
 def chunk(delta: dict[str, Any], finish: str | None = None, **beside: Any) -> bytes:
     """One event of a chat stream."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
@@ -53,6 +83,27 @@ def event(**fields: Any) -> bytes:
     return f"event: {fields['type']}\ndata: {json.dumps(fields)}\n\n".encode()
 
 
+def start(**usage: int) -> bytes:
+    return event(type="message_start", message={"id": "msg_1", "model": "m-1", "content": [], "usage": usage})
+
+
+def opened(index: int, **block: Any) -> bytes:
+    return event(type="content_block_start", index=index, content_block=block)
+
+
+def delta(index: int, kind: str, **piece: Any) -> bytes:
+    return event(type="content_block_delta", index=index, delta={"type": kind, **piece})
+
+
+def closed(index: int) -> bytes:
+    return event(type="content_block_stop", index=index)
+
+
+def stop(reason: str, **beside: Any) -> bytes:
+    usage = beside.pop("usage", {"output_tokens": 7})
+    return event(type="message_delta", delta={"stop_reason": reason, **beside}, usage=usage) + event(type="message_stop")
+
+
 def run(transducer: Transducer, *chunks: bytes) -> bytes:
     """The client's stream for these chunks, ended as the relay ends it."""
     out = [transducer.feed(each) for each in chunks]
@@ -63,6 +114,11 @@ def run(transducer: Transducer, *chunks: bytes) -> bytes:
         out.append(transducer.fail(ERROR))
     assert transducer.finished
     return b"".join(out)
+
+
+def names(out: bytes) -> list[str]:
+    """The events of a client's stream, without what all their names begin with."""
+    return [each.name.removeprefix("response.") for each in read_events(out)]
 
 
 _PARTS = {

@@ -6,27 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from responses_stage import MESSAGES, begin, told
+from responses_stage import MESSAGES, PIXEL, TOOL, USER, begin, function_call, function_result, told
 
 from monorelay.dialects.interface import Untranslatable
 from monorelay.dialects.sealed_thoughts import seal
 
-USER = {"role": "user", "content": "Hi"}
-TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
-PIXEL = "data:image/png;base64,AAAA"
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 
 
 def sealed(block: dict[str, Any]) -> dict[str, Any]:
     return {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": seal("anthropic.messages", block)}
-
-
-def fc(call_id: str, name: str = "f", arguments: str = "{}") -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
-
-
-def fco(call_id: str, output: Any = "out") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
 def turns(*items: Any, **beside: Any) -> Any:
@@ -90,7 +79,7 @@ def test_fields(field: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"tools": [{"type": "web_search"}]}, "tools.web_search"),
         ({"reasoning": {"effort": "high"}, "max_output_tokens": 100}, "reasoning.effort"),
         ({"tools": [{**TOOL, "strict": True, "parameters": {"type": "object", "additionalProperties": True}}]}, "tools.strict"),
-        ({"input": [USER, fc("a", arguments="no JSON"), fco("a")]}, "input.function_call.arguments"),
+        ({"input": [USER, function_call("a", arguments="no JSON"), function_result("a")]}, "input.function_call.arguments"),
         ({"input": [USER, {"type": "web_search_call"}]}, "input.web_search_call"),
     ],
 )
@@ -129,8 +118,8 @@ def test_parts() -> None:
             "role": "user",
             "content": [{"type": "input_text", "text": "see"}, image, pdf, {"type": "input_image", "image_url": "https://e.org/x"}],
         },
-        fc("a"),
-        fco("a", [{"type": "input_text", "text": "t"}, image]),
+        function_call("a"),
+        function_result("a", [{"type": "input_text", "text": "t"}, image]),
     )
     assert found[0]["content"] == [
         {"type": "text", "text": "see"},
@@ -144,7 +133,9 @@ def test_parts() -> None:
 def test_thoughts_stay_where_they_were() -> None:
     """Signed blocks go back untouched, between the calls that they came between."""
     second = {**THOUGHT, "thinking": "so"}
-    found = turns(USER, sealed(THOUGHT), fc("a"), sealed(second), fc("b"), fco("a"), fco("b"))
+    found = turns(
+        USER, sealed(THOUGHT), function_call("a"), sealed(second), function_call("b"), function_result("a"), function_result("b")
+    )
     use = {"type": "tool_use", "name": "f", "input": {}}
     assert found[1]["content"] == [THOUGHT, {**use, "id": "a"}, second, {**use, "id": "b"}]
     assert [block["tool_use_id"] for block in found[2]["content"]] == ["a", "b"]
@@ -202,7 +193,7 @@ def test_custom_tools_and_results() -> None:
 
 def test_ids_that_the_upstream_would_refuse() -> None:
     """Are written so that it takes them, alike for a call and its result."""
-    found = turns(USER, fc("functions.f:0"), fco("functions.f:0"))
+    found = turns(USER, function_call("functions.f:0"), function_result("functions.f:0"))
     use_id = found[1]["content"][0]["id"]
     assert use_id == found[2]["content"][0]["tool_use_id"] and ":" not in use_id
 
