@@ -7,7 +7,7 @@
     crew.py      the workers as the master sees them: forked, heard, replaced when they die
     worker.py    the other side of the fork: the only file here that loads Tornado
     channel.py   what the two sides say to each other
-    listen.py statedir.py signals.py notify.py logs.py     a socket, a directory, signals, systemd, stderr
+    listen.py statedir.py signals.py notify.py logs.py descriptors.py     a socket, a directory, signals, systemd, stderr, limits
 
 The master loads no Tornado, no curl and no YAML and starts no thread: it is small, and it forks again whenever a worker has to be
 replaced.

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 QUEUED = 10_000
+LONGEST = 4_000  # characters of a message: what is quoted in one may come from anywhere, and QUEUED of them may wait
 LAST_WORDS = 2.0  # seconds that close() waits for the thread
 
 # The journal takes a line's priority from <n> before it (sd-daemon(3)).
@@ -31,7 +32,10 @@ class Line(logging.Formatter):
         self._priorities = priorities
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{record.levelname.lower()} {record.getMessage()}".translate(CONTROLS)
+        text = f"{record.levelname.lower()} {record.getMessage()}"
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]}… ({len(text)} characters)"
+        text = text.translate(CONTROLS)
         if record.exc_info:
             text = f"{text}\n{self.formatException(record.exc_info)}"
         if not self._priorities:

@@ -9,6 +9,11 @@ from types import FrameType
 HEARD = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
+def hold_back_reloads() -> None:
+    """A SIGHUP that comes before there is anybody to hear it waits for that, instead of ending the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
 class Signals:
     """Takes over the process's signals until ``release``; a hundred of one kind that arrive together count as one."""
 
@@ -19,6 +24,7 @@ class Signals:
         self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._previous = {number: signal.signal(number, self._note) for number in HEARD}
         signal.set_wakeup_fd(self._writable, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def fileno(self) -> int:
         """Readable when a signal has come."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from monorelay import __version__
 from monorelay.clock import SystemClock
-from monorelay.daemon import logs
+from monorelay.daemon import logs, signals
+from monorelay.daemon.descriptors import raise_limit
 from monorelay.daemon.listen import ListenError, bind, handed_over
 from monorelay.daemon.master import ACK_LIMIT, Assignment, Master, Setup
 from monorelay.daemon.notify import Notifier
@@ -52,7 +53,9 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until told to stop; the exit code."""
+    signals.hold_back_reloads()
     logs.to_stderr("info", options.environ)
+    raise_limit()
     try:
         given = handed_over(options.environ, os.getpid())
         hosts = given.hosts if given else (options.listen[0],) if options.listen else None

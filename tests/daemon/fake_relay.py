@@ -2,7 +2,8 @@
 
     python fake_relay.py SETTINGS.json HOST:PORT WORKERS
 
-SETTINGS.json says what the configuration is: {"digest": …, "drain": …, "problems": […], "open": …, and how the front misbehaves}.
+SETTINGS.json says what the configuration is: {"digest": …, "drain": …, "problems": […], "open": …, "reading": seconds, and how
+the front misbehaves}.
 A client sends a line and gets one:  "who" → "generation pid",  "wait SECONDS" → the same, later,  "outcome" → the last outcome,
 "die" → the worker is gone,  "freeze" → its loop stands still.
 """
@@ -36,6 +37,7 @@ ORIGIN = Origin("config.yml", 1, 1)
 
 def config_from(path: Path) -> Config:
     said = json.loads(path.read_text())
+    time.sleep(said.get("reading", 0.0))
     if said.get("problems"):
         raise ConfigError(tuple(Problem("config.yml", 2, 3, "server", text) for text in said["problems"]))
     nothing = load(Places(vendor=path.parent / "no-files", operator=None, runtime=None), {})

@@ -41,6 +41,13 @@ def test_one_line_per_event(text: str, line: str) -> None:
     assert Line().format(record(text, "main")) == line
 
 
+def test_a_long_message_is_cut() -> None:
+    """What a line quotes may come from a stranger, and thousands of lines may wait in memory."""
+    line = Line().format(record("said %s", "\n" * 100_000))
+    assert line.startswith("warning said \\x0a\\x0a") and line.endswith("… (100013 characters)")
+    assert len(line) < 20_000
+
+
 def test_traceback_follows() -> None:
     """A traceback comes in lines of its own, and each has the priority that the journal reads."""
     try:

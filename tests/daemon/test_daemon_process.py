@@ -130,6 +130,20 @@ def test_ready_line_and_stop(relay: Callable[..., Relay]) -> None:
         socket.create_connection(("127.0.0.1", port), 1).close()
 
 
+def test_a_reload_asked_for_during_the_start_waits_for_its_end(relay: Callable[..., Relay], tmp_path: Path) -> None:
+    """SIGHUP ends nobody, and is not lost: what changed on disk meanwhile is read."""
+    (tmp_path / "settings.json").write_text(json.dumps({"digest": "one", "reading": 1.0}))
+    one = relay()
+    status = Path(f"/proc/{one.process.pid}/status")
+    eventually(lambda: re.search(r"SigBlk:\t\w*[13579bdf]\n", status.read_text()), lambda: "SIGHUP is not held back")
+    one.send(signal.SIGHUP)
+    time.sleep(0.2)
+    one.configure(digest="two")
+    assert "outcome=taken generation=2" in one.wait_for("reload attempt=1 ")
+    assert one.ask().split()[0] == "2"
+    assert not re.search(r"SigBlk:\t\w*[13579bdf]\n", status.read_text())
+
+
 def test_reload_in_place(relay: Callable[..., Relay]) -> None:
     """SIGHUP with a changed configuration: every worker serves the next generation, and is the process it was."""
     one = relay(workers=2)
