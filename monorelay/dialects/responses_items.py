@@ -31,15 +31,16 @@ C = TypeVar("C")  # what a teller knows an open call by
 
 
 class Teller(Protocol[C]):
-    """Tells a client. ``before`` is the length of the parts of a message that stand before the annotation's own; ``item`` is empty
-    where the upstream did not tell it whole; ``is_cut``: the call was not finished.
+    """Tells a client. ``before`` is the length of the parts of a message that stand before the annotation's own; ``end_words`` says
+    that what follows is another message or thought; ``item`` is empty where the upstream did not tell it whole; ``is_cut``: the
+    call was not finished.
     """
 
     def text(self, piece: str, logprobs: object) -> None: ...
     def refusal(self, piece: str) -> None: ...
     def cite(self, annotation: Fields, before: int) -> None: ...
-    def end_message(self) -> None: ...
     def think(self, piece: str) -> None: ...
+    def end_words(self) -> None: ...
     def end_thought(self, item: Fields) -> None: ...
     def open_call(self, item: Fields) -> C: ...
     def arguments(self, call: C, piece: str) -> None: ...
@@ -65,14 +66,17 @@ class _Item(Generic[C]):
 
 
 class OutputItems(Generic[C]):
-    """Mutable: ``_found`` has the items by their id and by their index, ``_all`` in their order."""
+    """Mutable: ``_found`` has the items by their id and by their index, ``_all`` in their order; ``_open_words`` is the message or
+    thought that was told last, until it is over.
+    """
 
-    __slots__ = ("_all", "_found", "_teller")
+    __slots__ = ("_all", "_found", "_open_words", "_teller")
 
     def __init__(self, teller: Teller[C]) -> None:
         self._teller = teller
         self._all: list[_Item[C]] = []
         self._found: dict[object, _Item[C]] = {}
+        self._open_words: _Item[C] | None = None
 
     def __repr__(self) -> str:
         return f"<OutputItems {len(self._all)}>"
@@ -168,14 +172,26 @@ class OutputItems(Generic[C]):
         for annotation, before in sources[item.annotations :]:
             self._teller.cite(annotation, before)
         self._tell_refusal(item, refusal_of(whole)[item.refused :])
-        self._teller.end_message()
+        self._end_words()
 
     def _settle_thought(self, item: _Item[C], whole: Fields) -> None:
         source = item.source or ("content" if thoughts_in(whole, "content") else "summary")
         texts = thoughts_in(whole, source)
         if item.told < sum(map(len, texts)):
+            self._begin_words(item)
             self._teller.think(BETWEEN_THOUGHTS.join(texts)[item.told :])
         self._teller.end_thought(whole)
+        self._end_words()
+
+    def _begin_words(self, item: _Item[C]) -> None:
+        if self._open_words is not item:
+            self._end_words()
+            self._open_words = item
+
+    def _end_words(self) -> None:
+        if self._open_words is not None:
+            self._open_words = None
+            self._teller.end_words()
 
     # ------------------------------------------------------------------ words
 
@@ -214,12 +230,14 @@ class OutputItems(Generic[C]):
 
     def _tell_text(self, item: _Item[C], at: int, piece: object, logprobs: object) -> None:
         if isinstance(piece, str) and piece:
+            self._begin_words(item)
             self._teller.text(piece, logprobs)
             item.parts[at] = item.parts.get(at, 0) + len(piece)
             item.told += len(piece)
 
     def _tell_refusal(self, item: _Item[C], piece: object) -> None:
         if isinstance(piece, str) and piece:
+            self._begin_words(item)
             self._teller.refusal(piece)
             item.refused += len(piece)
 
@@ -235,6 +253,7 @@ class OutputItems(Generic[C]):
         item.source = source
         item.parts[at] = item.parts.get(at, 0) + len(piece)
         item.told += len(piece)
+        self._begin_words(item)
         self._teller.think(piece)
 
     def end_thinking(self, fields: Fields, source: str, position: str) -> None:

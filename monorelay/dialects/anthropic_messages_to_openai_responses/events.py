@@ -50,20 +50,20 @@ class EventWriter:
         for citation in citations([annotation]):
             self._writer.cite(citation)
 
-    def end_message(self) -> None:
-        self._writer.close_words()
-
     def think(self, piece: str) -> None:
         if self._asked.shows_thoughts:
             self.start({})
             self._writer.thinking(piece)
+
+    def end_words(self) -> None:
+        self._writer.close_words()
 
     def end_thought(self, item: Mapping[str, Any]) -> None:
         sealed = signature(item, self._asked)
         if sealed:
             self.start({})
             self._writer.sign(sealed)
-        self._writer.close_words()
+            self._writer.close_words()
 
     def open_call(self, item: Mapping[str, Any]) -> Call:
         self.start({})

@@ -130,9 +130,9 @@ def _put_tools(out: dict[str, Any], body: Mapping[str, Any], names: ToolNames, l
     if must_search:
         only = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]}
         out["tool_choice"] = only if len(found) > 1 else "required"
-    elif not is_plain:
+    elif not is_plain and choice:
         out["tool_choice"] = {"any": "required", "none": "none"}.get(str(choice.get("type")), "auto")
-    elif "tool_choice" in chat:
+    if "tool_choice" in chat:
         out["tool_choice"] = choice_of(chat["tool_choice"])
     if choice.get("disable_parallel_tool_use"):
         out["parallel_tool_calls"] = False

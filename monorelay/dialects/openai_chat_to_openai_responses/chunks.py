@@ -131,9 +131,6 @@ class ChunkWriter:
             self._annotated += 1
             self._write(as_json({"annotations": [told]}))
 
-    def end_message(self) -> None:
-        self._is_apart = True
-
     # ------------------------------------------------------------------ thoughts
 
     def think(self, piece: str) -> None:
@@ -143,8 +140,11 @@ class ChunkWriter:
         self._thought = True
         self._write(b'{"reasoning_content":' + _text(piece) + b"}")
 
-    def end_thought(self, item: Mapping[str, Any]) -> None:
+    def end_words(self) -> None:
+        self._is_apart = True
         self._thought = False
+
+    def end_thought(self, item: Mapping[str, Any]) -> None:
         details = details_of(item, self._details, self._asked.hints.quirks)
         if details:
             self._details += len(details)
