@@ -56,10 +56,18 @@ class _Served:
     folded: Mapping[str, str]  # folded name → listed spelling, of include and list
 
 
+class _Unserved(Exception):
+    """Nobody serves this name. Which one was meant is a slow question: it is asked for who reads the answer, not for a list."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class Catalogue:
     """One plan plus the model lists by provider name.
 
-    Mutable: only two memories of pure results, the resolutions and the merged lists.
+    Mutable: only memories of pure results: the resolutions, all names, the merged lists.
 
     >>> catalogue.resolve(route, "gpt-4o@openai").targets[0].model
     'gpt-4o'
@@ -76,6 +84,7 @@ class Catalogue:
         self._overrides = [(glob, compile_glob(glob), name) for glob, name in routing.model_overrides]
         self._providers_by_fold = {fold(name): name for name in plan.providers}
         self._memory: dict[tuple[str, str, str | None], Resolution] = {}
+        self._every_name: list[str] | None = None
         self._merged: dict[str, tuple[ModelEntry, ...]] = {}  # by route's name; "" = over all routes
 
     # ------------------------------------------------------------------ resolving
@@ -88,7 +97,10 @@ class Catalogue:
         key = (route.spec.name, requested, pinned)
         known = self._memory.get(key)
         if known is None:
-            known = self._resolve(route.lanes, requested, pinned)
+            try:
+                known = self._resolve(route.lanes, requested, pinned)
+            except _Unserved as unserved:
+                raise self._unknown(requested, unserved.name, route.lanes) from None
             if len(self._memory) >= _REMEMBERED:
                 self._memory.clear()
             self._memory[key] = known
@@ -181,7 +193,7 @@ class Catalogue:
             asleep = self._find(name, dormant)
             if asleep is not None:
                 refuse_unusable(asleep[0])
-            raise self._unknown(requested, name, lanes)
+            raise _Unserved(name)
         steps.append(found[2])
         return found[0], found[1]
 
@@ -287,19 +299,22 @@ class Catalogue:
         for model in self._names():
             try:
                 owner = self._resolve(lanes, model, None).targets[0].provider.name
-            except RelayError:
-                continue  # an alias of something that nobody serves (any more)
+            except (RelayError, _Unserved):
+                continue  # nobody serves it on these lanes, or an alias of it any more
             entry = self._served[owner].listed.get(model, ModelEntry(model))
             yield ModelEntry(model, entry.created or self._created, entry.display_name, owner)
 
     def _names(self) -> list[str]:
         """Every name that somebody wrote or a provider told, each once: aliases, then provider by provider."""
+        if self._every_name is not None:
+            return self._every_name
         names = dict.fromkeys(self._aliases)
         for one in self._served.values():
             if one.provider.enabled:
                 names.update(dict.fromkeys(name for name in one.provider.spec.include if name in one.provider.included))
                 names.update(dict.fromkeys(name for name in one.listed if _admits(one.provider, name)))
-        return list(names)
+        self._every_name = list(names)
+        return self._every_name
 
 
 def refuse_unusable(provider: Provider) -> None:

@@ -11,7 +11,7 @@ from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import RelayError
 from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.compile import compile_plan
-from monorelay.plan.near import fold, near_miss
+from monorelay.plan.near import fold, near_miss, near_misses
 
 ROUTES = (
     route(),
@@ -237,3 +237,21 @@ def test_folding_forgets_case_and_dashes_but_not_dots(a: str, b: str, same: bool
 def test_a_near_miss_is_close_or_none() -> None:
     assert near_miss("opnai", ["openai", "anthropic"]) == "openai"
     assert near_miss("zzz", ["openai"]) is None
+
+
+def test_the_likeliest_of_thousands_is_found() -> None:
+    """Few of them are compared letter by letter: a stranger's typing error must not keep the relay busy."""
+    known = [f"vendor/model-{number}-instruct" for number in range(5000)] + ["vendor/gpt-4o-mini", "claude-sonnet"]
+    assert near_misses("vendor/gpt-4o-mnii", known)[0] == "vendor/gpt-4o-mini"
+    assert near_misses("claude_sonet", known)[0] == "claude-sonnet"
+    assert near_misses("Vendor/Model-4711-instrct", known)[0] == "vendor/model-4711-instruct"
+    assert near_misses("a" * 500, ["a" * 499]) == []
+
+
+def test_a_list_is_made_without_wondering_what_was_meant() -> None:
+    """Names that nobody serves on a route are left out of its list; looking for near misses of each would take minutes."""
+    lists = {"embedder": tuple(ModelEntry(f"vendor/embed-{number}") for number in range(3000))}
+    embedder = provider("embedder", "openai.embeddings", include=("vendor/*",))
+    book = catalogue(provider("chatter", "openai.chat", include=("chat-1",)), embedder, lists=lists)
+    assert [entry.id for entry in book.reachable(book.plan.routes[0])] == ["chat-1"]
+    assert len(book.reachable(book.plan.routes[1])) == 3000
