@@ -71,7 +71,13 @@ class JsonBody:
         if self.raw.isascii():
             return spans
         text = self.raw.decode()
-        return [(len(text[:start].encode()), len(text[:end].encode())) for start, end in spans]
+        found: list[tuple[int, int]] = []
+        passed = place = 0  # the same place in characters and in bytes
+        for start, end in spans:  # each from the one before: a body may repeat its model a million times
+            begin = place + len(text[passed:start].encode())
+            passed, place = end, begin + len(text[start:end].encode())
+            found.append((begin, place))
+        return found
 
 
 def parse(raw: bytes) -> JsonBody:

@@ -167,3 +167,10 @@ def test_spans_tell_where_values_stand() -> None:
     raw = b'{"a": [1], "b":"x" ,"a":{} }'
     found: list[tuple[str, Any]] = [(key, raw[start:end]) for key, start, end in parse(raw).spans]
     assert found == [("a", b"[1]"), ("b", b'"x"'), ("a", b"{}")]
+
+
+def test_a_model_that_is_repeated_without_end_is_replaced_in_linear_time() -> None:
+    """The last one counts for most readers, so all are; placing each from the start would keep the loop for minutes."""
+    count = 100_000
+    raw = ("{" + '"model":"ä",' * count + '"x":"é"}').encode()
+    assert parse(raw).with_model("b") == ("{" + '"model":"b",' * count + '"x":"é"}').encode()
