@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from monorelay.dialects.envelopes import as_json
@@ -19,6 +19,7 @@ from monorelay.upstream.interface import UpstreamRequest
 from monorelay.upstream.keypool import Key
 from monorelay.upstream.upload import Upload
 
+LISTED, LONGEST_LIST = 100, 2000  # words and characters of a list in a header
 LONGEST_NAME = 200  # characters of a model's name in a header: clients refuse longer lines than their own limits
 
 
@@ -51,12 +52,21 @@ class Trail:
                 told.append(("x-monorelay-model", header_safe(self.target.model[:LONGEST_NAME])))
             told.append(("x-monorelay-attempts", str(len(self.tries))))
             if len(self.tries) > 1:
-                told.append(("x-monorelay-trail", header_safe(", ".join(self.tries))))
+                told.append(("x-monorelay-trail", header_safe(_listed(self.tries))))
         if self.lost:
-            told.append(("x-monorelay-lossy", header_safe(", ".join(self.lost))))
+            told.append(("x-monorelay-lossy", header_safe(_listed(self.lost))))
         if self.upstream_status is not None:
             told.append(("x-monorelay-upstream-status", str(self.upstream_status)))
         return told
+
+
+def _listed(words: Sequence[str]) -> str:
+    """With commas, as far as a header line should go: a provider may have hundreds of keys, a body thousands of fields to lose."""
+    told = ", ".join(words[:LISTED])
+    if len(words) <= LISTED and len(told) <= LONGEST_LIST:
+        return told
+    told = told[:LONGEST_LIST].rpartition(", ")[0] or told[:LONGEST_LIST]
+    return f"{told}, and {len(words) - told.count(', ') - 1} more"
 
 
 def begin_translation(call: Call, asked: Asked, target: Target, trail: Trail, resources: Resources) -> Translation:
@@ -128,7 +138,7 @@ async def attempt(
     trail.upstream_status = delivery.status or None
     trail.usage = delivery.usage
     trail.head_at, trail.opened_at = delivery.head_at, delivery.opened_at
-    if not isinstance(outcome, Answered):
+    if not isinstance(outcome, Answered) and not reply.begun:  # the commit has noted it otherwise
         trail.add(target, key, said(outcome))
     return outcome
 

@@ -15,6 +15,9 @@ from monorelay.relay.body import JsonBody, parse
 from monorelay.upstream.upload import Upload
 
 
+LONGEST_MODEL = 512
+
+
 class Reply(Protocol):
     """The client's side of a call. Every method is harmless once the client is gone.
 
@@ -93,6 +96,7 @@ def _asked_in_json(body: JsonBody, rule: str) -> Asked:
     model = body.model if rule != "none" else None
     if model is None and rule == "required":
         raise RelayError(INVALID_REQUEST, "The body has no 'model'.", param="model")
+    _check_length(model or "")
     return Asked(model or "", body.stream, body.fields, body.raw, body.with_model)
 
 
@@ -111,7 +115,14 @@ def _asked_in_multipart(raw: bytes, content_type: str, rule: str) -> Asked:
         raise RelayError(INVALID_REQUEST, "The field 'model' is not valid UTF-8.", param="model") from error
     if not model and rule == "required":
         raise RelayError(INVALID_REQUEST, "The field 'model' is empty.", param="model")
+    _check_length(model)
     return Asked(model, False, {}, raw, lambda name: splice(raw, field, name))
+
+
+def _check_length(model: str) -> None:
+    """No name comes near it, and what a name leads to is remembered."""
+    if len(model) > LONGEST_MODEL:
+        raise RelayError(INVALID_REQUEST, f"'model' is longer than {LONGEST_MODEL} characters.", param="model")
 
 
 Body = bytes | Upload

@@ -251,7 +251,8 @@ class Delivery:
                 body = self.about.translation.answer(body) if self.about.checked or not self.about.native else body
             except Truncated as error:
                 return self._settle(Broke(UpstreamFailure("body", str(error) or "the answer was cut"), self.status))
-            self._made = remembered_ids(self.about.capability, body)
+            if self.about.native:  # what a translation calls its objects exists nowhere
+                self._made = remembered_ids(self.about.capability, body)
         self.opened_at = self._loop.time()
         self.about.reply.whole(self.status, self.about.commit(self.status, self.headers), body)
         self._settle(Answered(self.status, "", self._made))
@@ -373,7 +374,9 @@ class Delivery:
         """The client is gone, or the call was cancelled, which has cancelled ``outcome`` before this: close the exchange."""
         if not self.outcome.done() or self.outcome.cancelled():
             self._abandon()
-            self._settle(Left())
+            # Some clients hang up as soon as they have read the terminal marker: they have their answer.
+            whole = self._transducer if self._transducer is not None and self._transducer.finished else None
+            self._settle(Answered(self.status, "", whole.object_ids) if whole is not None and self.about.reply.begun else Left())
 
     def resume(self) -> None:
         if self.exchange is not None:

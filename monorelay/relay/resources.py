@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monorelay.calls")
 
+LOSSES_TOLD = 20  # in the log's line of a call
+
 
 class Resources:
     """One per worker.
@@ -120,7 +122,7 @@ class Resources:
                     tally.spent(provider, kind, tokens)
                     told += f" {kind}={tokens}"
         if trail.lost:
-            told += f" lossy={','.join(trail.lost)}"
+            told += f" lossy={','.join(trail.lost[:LOSSES_TOLD])}"
         if trail.opened_at:
             tally.opening.observe(max(0.0, seconds - (self.loop.time() - trail.opened_at)))
         if log.isEnabledFor(logging.INFO):

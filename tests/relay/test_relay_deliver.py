@@ -289,6 +289,24 @@ def test_a_client_may_leave_while_the_upstream_is_paused() -> None:
     play(scene)
 
 
+def test_a_client_that_hangs_up_at_the_terminal_marker_was_answered() -> None:
+    """Some do not wait for the end of the body; theirs is a whole answer, of one attempt."""
+
+    async def scene() -> None:
+        stage = Stage(scripts=[()])
+        task = stage.begin(chat(stream=True))
+        exchange = await stage.engine.exchange(0)
+        exchange.push(Head(200, (SSE,)), Chunk(STREAM))
+        await asyncio.sleep(0.01)
+        stage.reply.leave()
+        await task
+        assert exchange.aborted
+        assert stage.resources.tally.calls == {("chat", 200): 1}
+        assert stage.resources.tally.attempts == {("acme", "200"): 1}
+
+    play(scene)
+
+
 def test_the_other_familys_stream_ends_in_its_own_error_event() -> None:
     async def scene() -> None:
         messages = route("messages", "/v1/messages", needs="anthropic.messages", model="required")
