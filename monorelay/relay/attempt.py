@@ -52,9 +52,9 @@ class Trail:
                 told.append(("x-monorelay-model", header_safe(self.target.model[:LONGEST_NAME])))
             told.append(("x-monorelay-attempts", str(len(self.tries))))
             if len(self.tries) > 1:
-                told.append(("x-monorelay-trail", header_safe(_listed(self.tries))))
+                told.append(("x-monorelay-trail", _listed(self.tries)))
         if self.lost:
-            told.append(("x-monorelay-lossy", header_safe(_listed(self.lost))))
+            told.append(("x-monorelay-lossy", _listed(self.lost)))
         if self.upstream_status is not None:
             told.append(("x-monorelay-upstream-status", str(self.upstream_status)))
         return told
@@ -62,11 +62,13 @@ class Trail:
 
 def _listed(words: Sequence[str]) -> str:
     """With commas, as far as a header line should go: a provider may have hundreds of keys, a body thousands of fields to lose."""
-    told = ", ".join(words[:LISTED])
-    if len(words) <= LISTED and len(told) <= LONGEST_LIST:
-        return told
-    told = told[:LONGEST_LIST].rpartition(", ")[0] or told[:LONGEST_LIST]
-    return f"{told}, and {len(words) - told.count(', ') - 1} more"
+    told = ""
+    for number, word in enumerate(words):
+        longer = f"{told}, {header_safe(word)}" if told else header_safe(word)
+        if number == LISTED or len(longer) > LONGEST_LIST:
+            return f"{told or longer[:LONGEST_LIST]}, and {len(words) - number} more"
+        told = longer
+    return told
 
 
 def begin_translation(call: Call, asked: Asked, target: Target, trail: Trail, resources: Resources) -> Translation:

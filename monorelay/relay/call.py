@@ -14,7 +14,6 @@ from monorelay.plan.plan import Plan, Route
 from monorelay.relay.body import JsonBody, parse
 from monorelay.upstream.upload import Upload
 
-
 LONGEST_MODEL = 512
 
 

@@ -261,6 +261,7 @@ def test_an_upstreams_503_hands_its_retry_after_on() -> None:
         (b'{"model": null}', "model"),
         (b'{"model": 7}', "string"),
         (b'{"model": ""}', "string"),
+        (b'{"model": "' + b"m" * 513 + b'"}', "longer than 512"),
         (b'{"model": "m", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nest"),
         (b'{"model": "m"} {}', "JSON"),
         (b'\xff{"model": "m"}', "UTF-8"),

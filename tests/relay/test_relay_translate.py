@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from plan_specs import config
+from plan_specs import config, keys
 from relay_stage import JSON, SSE, Stage, play, provider, route
 
 from monorelay.config.quirks import QuirksSpec, ToolsSpec
@@ -61,6 +61,26 @@ def test_a_request_goes_up_in_the_providers_dialect_and_its_answer_comes_back_in
         assert answer.headers["x-monorelay-lossy"] == "top_k"
 
     play(scene)
+
+
+def test_what_is_told_of_the_way_fits_a_header_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A body may hold thousands of fields to lose, a provider hundreds of keys, and clients refuse lines that are too long."""
+
+    async def scene() -> None:
+        on = stage(reply(200, CHAT_ANSWER, [JSON]))
+        answer = await on.carry(ask(**{f"field-{number}-ä": 1 for number in range(5000)}))
+        told = answer.headers["x-monorelay-lossy"]
+        assert told.startswith("field-0-%C3%A4, field-1-") and told.endswith(" more") and len(told) < 2100
+        limited = [reply(429, b"{}", [JSON])] * 300
+        on = Stage(provider(keys=keys(*map(str, range(300)))), routes=MESSAGES, scripts=limited)
+        answer = await on.carry(ask())
+        assert answer.headers["x-monorelay-attempts"] == "300"
+        assert answer.headers["x-monorelay-trail"].startswith("acme/0 429, acme/1 429")
+        assert answer.headers["x-monorelay-trail"].endswith(", and 200 more")
+
+    with caplog.at_level("INFO", "monorelay.calls"):
+        play(scene)
+    assert max(len(line) for line in caplog.messages) < 1000
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
