@@ -92,11 +92,14 @@ class InputItems:
         call_id = given_id or "call"
         if len(call_id) > _LONGEST_ID:
             call_id = f"call_{sha256(call_id.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
-        times = self._ids[call_id] = self._ids.get(call_id, 0) + 1
-        if times > 1:
-            call_id = f"{call_id[: _LONGEST_ID - 8]}-{times}"
-        self._calls.setdefault(given_id, deque()).append((call_id, is_custom))
-        return call_id
+        told, times = call_id, self._ids.get(call_id, 0)
+        while told in self._ids:
+            times += 1
+            told = f"{call_id[: _LONGEST_ID - 8]}-{times + 1}"
+        self._ids[call_id] = times
+        self._ids[told] = 0 if told != call_id else times
+        self._calls.setdefault(given_id, deque()).append((told, is_custom))
+        return told
 
 
 def reasoning_item(item_id: str, summary: Sequence[str], content: Sequence[str] = (), encrypted: str = "") -> Item:

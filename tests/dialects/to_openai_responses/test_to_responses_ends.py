@@ -1,4 +1,4 @@
-"""How streams end: errors before and after content, responses cut short, calls that were never finished, usage, refusals."""
+"""What streams tell besides text, and how they end: errors before and after content, responses cut short, usage, refusals."""
 
 from __future__ import annotations
 
