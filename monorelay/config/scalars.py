@@ -173,7 +173,13 @@ def base_url(value: Any) -> str:
         raise ValueError("must end with the path: parameters go to `query: {set: …}` of an offer")
     if "@" in parts.netloc:
         raise ValueError("must not hold credentials: they go to `keys` and `auth`")
+    if not _FIXED.search(_TEMPLATE.sub("\0", url).split("/")[2]):
+        raise ValueError("has a template at the end of its host: a fixed domain must follow it, such as .example.com")
     return url.rstrip("/")
+
+
+# Clients choose a model, and must not choose who gets the key with it.
+_FIXED = re.compile(r"^[^\0]*$|\.[A-Za-z0-9-]+\.[A-Za-z0-9-]+\.?(:[0-9]+)?$")
 
 
 def offer_path(value: Any) -> str:

@@ -6,6 +6,7 @@ A literal segment is preferred to ``{name}``, and ``{name}`` to ``{name...}``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import unquote
@@ -115,6 +116,7 @@ def _ending(routes: list[R]) -> _Node[R]:
 
 
 _NOTHING: Mapping[str, str] = {}
+_DOTS = re.compile(r"\.\.?(?:[;\0 ].*)?", re.DOTALL)
 
 
 def parameter_names(path: str) -> list[str]:
@@ -123,7 +125,10 @@ def parameter_names(path: str) -> list[str]:
 
 
 def has_dot_segment(path: str) -> bool:
-    """Whether some segment means "here" or "up" once decoded: such a path could leave the place that a route gives it upstream."""
+    """Whether some segment means "here" or "up" once decoded, to whoever cuts it at a ``;``, a blank or a NUL before he looks.
+
+    Such a path could leave the place that a route gives it upstream.
+    """
     if "." not in path and "%" not in path:
         return False
-    return any(part in (".", "..") for part in unquote(path).replace("\\", "/").split("/"))
+    return any(_DOTS.fullmatch(part) for part in unquote(path).replace("\\", "/").split("/"))

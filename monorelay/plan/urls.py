@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
 from monorelay.config.fields import QueryRules
+from monorelay.errors import INVALID_REQUEST, RelayError
+from monorelay.plan.table import has_dot_segment
 from monorelay.plan.templates import Template, compile_template
 
 # The relay's own parameter: it chooses the provider and never goes up.
@@ -54,9 +56,12 @@ class UrlProgram:
     query: QueryProgram
 
     def render(self, parameters: Mapping[str, str], query: str, model: str) -> str:
+        """Raises RelayError (400) for a model that would climb out of the place that a template gives it."""
         if self.static is not None:
             url = self.static
         else:
+            if self.base.variables and has_dot_segment(model):
+                raise RelayError(INVALID_REQUEST, "'model' holds a path that leads elsewhere, and no name.", param="model")
             url = self.base.render({"model": quote(model, safe="")})
             url += "".join(parameters[piece] if index % 2 else piece for index, piece in enumerate(self.pieces))
         if query or self.query.add:

@@ -118,6 +118,20 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (scalars.base_url, "https://h/v1#a", "must end with the path: parameters go to `query: {set: …}` of an offer"),
     (scalars.base_url, "https://u:p@h/v1", "must not hold credentials: they go to `keys` and `auth`"),
     (scalars.base_url, "https://h /v1", "must be plain ASCII without spaces"),
+    *(
+        (scalars.base_url, url, "has a template at the end of its host: a fixed domain must follow it, such as .example.com")
+        for url in (
+            "https://{{ model }}/v1",
+            "https://api.{{ model }}",
+            "https://{{ model }}.com/v1",
+            "https://h.example:{{ model }}/v1",
+        )
+    ),
+    (
+        scalars.base_url,
+        "https://{{ model }}example.com",
+        "has a template at the end of its host: a fixed domain must follow it, such as .example.com",
+    ),
     (scalars.base_url, "https://bücher.example", "must be plain ASCII without spaces"),
     (scalars.offer_path, "chat", "must begin with / (it follows base_url), or be empty"),
     (scalars.offer_path, "/chat?x=1", "must be a path only: parameters go to `query: {set: …}`"),

@@ -76,12 +76,15 @@ def test_parameter_names_are_read_from_the_path() -> None:
     assert parameter_names("/v1/{a}/x/{b...}") == ["a", "b"]
 
 
-@pytest.mark.parametrize("path", ["/a/./b", "/a/%2e/b", "/a/..", "/a/%2e%2e%2fb", "/a/..\\b"])
+@pytest.mark.parametrize(
+    "path",
+    ["/a/./b", "/a/%2e/b", "/a/..", "/a/%2e%2e%2fb", "/a/..\\b", "/a/..;/b", "/a/..%3Bx=1/b", "/a/.;b", "/a/..%00", "/a/..%20/b"],
+)
 def test_dot_segments_are_seen_through_encodings(path: str) -> None:
     """What a server upstream might decode and follow is caught here."""
     assert has_dot_segment(path)
 
 
-@pytest.mark.parametrize("path", ["/a/b.c", "/a/...", "/a/.b", "/v1/models/gpt-4.1"])
+@pytest.mark.parametrize("path", ["/a/b.c", "/a/...", "/a/.b", "/v1/models/gpt-4.1", "/a;..", "/a/x..;y"])
 def test_dots_inside_names_are_no_dot_segments(path: str) -> None:
     assert not has_dot_segment(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monorelay.config.fields import QueryRules
+from monorelay.errors import RelayError
 from monorelay.plan.templates import TemplateError
 from monorelay.plan.urls import compile_query, compile_url
 
@@ -47,6 +48,14 @@ def test_a_url_is_filled_with_what_the_request_says(
 ) -> None:
     """Path parameters go up as the client wrote them; a model's name is percent-encoded."""
     assert compile_url(base, path, upstream, NOTHING).render(parameters, "", model) == url
+
+
+@pytest.mark.parametrize("model", ["..", ".", "../../admin", "a/../b", "%2e%2e", "..;x", "..\\\\x"])
+def test_a_model_cannot_climb_out_of_its_place(model: str) -> None:
+    """Upstreams resolve such paths, with our key; only where the URL holds the model does it matter."""
+    with pytest.raises(RelayError, match="leads elsewhere"):
+        compile_url("https://a.example/d/{{ model }}", "/chat", "", NOTHING).render({}, "", model)
+    assert compile_url("https://a.example", "/chat", "", NOTHING).render({}, "", model) == "https://a.example/chat"
 
 
 def test_a_translated_lane_keeps_the_clients_parameters_to_itself() -> None:
