@@ -124,7 +124,6 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
             "https://{{ model }}/v1",
             "https://api.{{ model }}",
             "https://{{ model }}.com/v1",
-            "https://h.example:{{ model }}/v1",
         )
     ),
     (
