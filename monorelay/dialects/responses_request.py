@@ -148,7 +148,10 @@ def text_format(wanted: object) -> dict[str, Any] | None:
 
 
 def put_format(out: dict[str, Any], form: dict[str, Any] | None, field: str, quirks: Quirks, losses: Losses) -> None:
-    """``text.format``. A provider that cannot be held to a schema is told it in words, behind the instructions."""
+    """``text.format``. A provider that cannot be held to a schema is told it in words, behind the instructions.
+
+    A request for any JSON object is refused unless the input speaks of JSON, and instructions do not count: they move there.
+    """
     if form is None:
         return
     if form["type"] == "json_schema" and not quirks.json_schema:
@@ -156,6 +159,8 @@ def put_format(out: dict[str, Any], form: dict[str, Any] | None, field: str, qui
         words = f"{_JSON_ONLY} It must fit this JSON schema:\n{as_json(form['schema']).decode()}"
         out["instructions"] = BETWEEN.join(each for each in (out.get("instructions"), words) if each)
         form = {"type": "json_object"}
+    if form["type"] == "json_object" and "instructions" in out:
+        out["input"] = [{"type": "message", "role": quirks.system_role, "content": out.pop("instructions")}, *out["input"]]
     out["text"] = {**out.get("text", {}), "format": form}
 
 

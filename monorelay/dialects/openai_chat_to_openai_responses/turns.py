@@ -8,7 +8,7 @@
 | assistant | reasoning, then its text, then its calls |
 | tool, function | the result of a call, in text or in parts |
 
-A conversation of instructions only stays one of messages: the upstream wants some input. A spoken refusal is text.
+A conversation of instructions only stays one of messages: the upstream wants some input. A refusal becomes text.
 """
 
 from __future__ import annotations

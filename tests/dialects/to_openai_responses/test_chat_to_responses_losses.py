@@ -101,10 +101,21 @@ def test_a_provider_that_cannot_be_held_to_a_schema() -> None:
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}},
     }
     found = request(CHAT, body, json_schema=False)
-    assert found["text"] == {"format": {"type": "json_object"}}
-    assert found["instructions"].startswith("Be brief.\n\nAnswer with one JSON object")
-    assert json.dumps(SCHEMA, separators=(",", ":")) in found["instructions"]
+    assert found["text"] == {"format": {"type": "json_object"}} and "instructions" not in found
+    first, second = found["input"]
+    assert first["role"] == "system" and second == SAID
+    assert first["content"].startswith("Be brief.\n\nAnswer with one JSON object")
+    assert json.dumps(SCHEMA, separators=(",", ":")) in first["content"]
     assert lost(CHAT, body, json_schema=False) == ("response_format",)
+
+
+def test_any_json_object() -> None:
+    """The word that the upstream looks for may stand in the instructions: they go where it looks."""
+    body = {"messages": [{"role": "system", "content": "Answer in JSON."}, USER], "response_format": {"type": "json_object"}}
+    found = request(CHAT, body)
+    assert "instructions" not in found
+    assert found["input"] == [{"type": "message", "role": "system", "content": "Answer in JSON."}, SAID]
+    assert lost(CHAT, body) == ()
 
 
 def test_fields_that_a_provider_rejects() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from test_messages_to_responses_requests import CLOCK, SAID, SCHEMA, SEARCH, brought, called, items, result, text, told, use
-from to_responses_stage import MESSAGES, USER, answer, begin, call, lost, message, thought
+from to_responses_stage import MESSAGES, USER, answer, begin, call, lost, message, request, thought
 
 from monorelay.dialects.anthropic_messages_to_openai_responses import DROPPED
 from monorelay.dialects.anthropic_messages_to_openai_responses.fields import REFUSED
@@ -98,9 +98,9 @@ def test_a_provider_that_cannot_be_asked_to_think() -> None:
 def test_a_provider_that_cannot_be_held_to_a_schema() -> None:
     """It is asked in words, behind the instructions."""
     body = {"system": "Be brief.", "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
-    found = told(body, json_schema=False)
-    assert found["text"] == {"format": {"type": "json_object"}}
-    assert found["instructions"].startswith("Be brief.\n\nAnswer with one JSON object")
+    found = request(MESSAGES, body, json_schema=False)
+    assert found["text"] == {"format": {"type": "json_object"}} and "instructions" not in found
+    assert found["input"][0]["content"].startswith("Be brief.\n\nAnswer with one JSON object")
     assert lost(MESSAGES, body, json_schema=False) == ("output_config.format",)
 
 

@@ -245,7 +245,7 @@ END = some.one_of(
 
 
 @given(PAIR, some.lists(EVENT | JUNK, max_size=10), END, some.integers(1, 50))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 def test_any_stream(pair: str, events: list[bytes], ending: bytes, size: int) -> None:
     """Feeding never raises; what comes out obeys the dialect's grammar, and does not depend on how the bytes were cut."""
     stream = b"".join(events) + ending
