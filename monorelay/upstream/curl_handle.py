@@ -187,7 +187,7 @@ class EasyHandle:
     def _on_sending(self, *where: object) -> int:
         """The request is about to go out, on a new connection or a kept one.
 
-        libcurl repeats it for every kept connection that turns out to be dead; an upstream that closes them all sees it twice at most.
+        libcurl repeats it for every kept connection that turns out to be dead; an upstream that closes them all sees it twice.
         """
         self.sendings += 1
         if self.sendings <= MOST_SENDINGS:
@@ -200,7 +200,9 @@ class EasyHandle:
             return None  # a trailer
         lines = self.lines
         if not lines:
-            self.touched = self.first_byte_at = self._now()
+            self.first_byte_at = self._now()
+            if is_final(line):  # what comes before the answer is no sign of one: an upstream could send it for ever
+                self.touched = self.first_byte_at
         if line != b"\r\n" and line != b"\n":
             lines.append(line)
             return None

@@ -395,3 +395,20 @@ async def test_an_upload_that_ends_early_is_never_taken_for_whole(length: int | 
         await heard.over()
         assert heard.failure is not None and heard.failure.phase == "send"
         assert b"0\r\n\r\n" not in await peer.reader.read()
+
+
+@in_loop
+async def test_an_upstream_that_only_ever_promises_an_answer_is_overdue() -> None:
+    """Informational heads without end are no first byte of the answer."""
+
+    async def promise(peer: Peer) -> None:
+        await peer.request()
+        while True:
+            await peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+            await asyncio.sleep(0.05)
+
+    async with RawUpstream() as upstream:
+        playing = asyncio.ensure_future(play_all(upstream, promise))
+        heard = await fail(upstream.url(), first_byte=0.5, idle=0.5)
+        playing.cancel()
+    assert heard.failure is not None and heard.failure.phase == "first_byte"
