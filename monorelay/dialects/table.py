@@ -20,6 +20,8 @@ PAIRS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("openai.responses", "openai.chat"): "openai_responses_to_openai_chat",
         ("openai.chat", "anthropic.messages"): "openai_chat_to_anthropic_messages",
         ("openai.responses", "anthropic.messages"): "openai_responses_to_anthropic_messages",
+        ("anthropic.messages", "openai.responses"): "anthropic_messages_to_openai_responses",
+        ("openai.chat", "openai.responses"): "openai_chat_to_openai_responses",
         ("openai.completions", "openai.chat"): "openai_completions_to_openai_chat",
         ("openai.completions", "anthropic.messages"): "openai_completions_to_anthropic_messages",
     }

@@ -93,17 +93,22 @@ def token_digest(token: str | Secret) -> bytes:
     return hashlib.sha256((token.reveal() if isinstance(token, Secret) else token).encode("utf-8", "surrogateescape")).digest()
 
 
+SHORTEST_KEY = 4  # bytes
+
+
 class Scrubber:
     """Takes a provider's own credentials out of what its upstream says about them.
 
-    Some upstreams quote the key in their error; the client must not see it.
+    Some upstreams quote the key in their error; the client must not see it. What is shorter than any real key stays: it is a word
+    that a local server was given, and may stand in any sentence.
     """
 
     __slots__ = ("_marks",)
 
     def __init__(self, secrets: Mapping[str, Secret]) -> None:
         """``secrets``: label → secret."""
-        self._marks = tuple((secret.reveal().encode(), b"[key " + label.encode() + b"]") for label, secret in secrets.items())
+        marks = ((secret.reveal().encode(), b"[key " + label.encode() + b"]") for label, secret in secrets.items())
+        self._marks = tuple((value, mark) for value, mark in marks if len(value) >= SHORTEST_KEY)
 
     def clean(self, text: bytes) -> bytes:
         for value, mark in self._marks:
