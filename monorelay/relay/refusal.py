@@ -95,7 +95,7 @@ def _upstream(name: str, text: str, status: int | None, headers: Headers) -> Rel
 def decoded(body: bytes, encoding: str) -> bytes:
     """A refusal's body as text: gzip and deflate are undone, within bounds; anything else stays as it is."""
     try:
-        return Inflater(encoding.strip().lower())(body, REFUSAL_HELD)
+        return Inflater(encoding.strip().lower()).beginning(body, REFUSAL_HELD)
     except Undecodable:
         return body
 
