@@ -140,7 +140,9 @@ def _messages_turn(message: Any, names: dict[object, str], lost: dict[str, None]
         lost[f"messages.{kind}"] = None
         if kind.endswith("tool_use"):
             names[block.get("id")] = str(block.get("name"))
-            blocks.append({"type": "text", "text": _told_call(block.get("name"), block.get("input"))})
+            # Texts in a row read as one, which citations have cut up.
+            between = "\n\n" if blocks and _object(blocks[-1]).get("type") == "text" else ""
+            blocks.append({"type": "text", "text": between + _told_call(block.get("name"), block.get("input"))})
         else:
             blocks += _told_result(names.get(block.get("tool_use_id")), block.get("content"), "text", bool(block.get("is_error")))
     return {**message, "content": blocks}

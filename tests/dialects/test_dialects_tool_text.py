@@ -145,7 +145,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = 
             ],
             "messages": [
                 {"role": "user", "content": "Weather?"},
-                {"role": "assistant", "content": [text("A moment."), text(CALLED)]},
+                {"role": "assistant", "content": [text("A moment."), text(f"\n\n{CALLED}")]},
                 {"role": "user", "content": [text(RESULT), IMAGE, text("And?")]},
                 {"role": "assistant", "content": [text(CALLED)]},
                 {"role": "user", "content": [text("[Error of the tool weather]\ngone")]},
