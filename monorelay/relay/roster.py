@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from monorelay.dialects.model_lists import ModelEntry, ModelPage, read_model_list
+from monorelay.dialects.model_lists import MOST_ENTRIES, ModelEntry, ModelPage, read_model_list
 from monorelay.plan.plan import Lane, Plan, Provider
 from monorelay.relay.resources import Resources
 from monorelay.store.lists import ListMemory
@@ -37,13 +37,15 @@ class _Known:
 class Roster:
     """One per worker.
 
-    Mutable: ``_known`` by provider name (changed when a list was read or loaded), ``_task`` (the one running look).
+    Mutable: ``_known`` by provider name (changed when a list was read or loaded), ``_is_loaded`` once, ``_task`` (the one running
+    look).
     """
 
     def __init__(self, resources: Resources, memory: ListMemory) -> None:
         self._resources = resources
         self._memory = memory
         self._known: dict[str, _Known] = {}
+        self._is_loaded = False
         self._task: asyncio.Task[None] | None = None
         self._plan: Plan | None = None
 
@@ -52,7 +54,6 @@ class Roster:
 
     def adopt(self, plan: Plan) -> None:
         """Follows the next plan: lists of providers that are gone, or moved, are forgotten; new ones are asked soon."""
-        first = self._plan is None
         self._plan = plan
         self._known = {
             name: known
@@ -62,16 +63,16 @@ class Roster:
         self._publish()
         if self._task is not None:
             self._task.cancel()
-        self._task = self._resources.loop.create_task(self._run(load=first))
+        self._task = self._resources.loop.create_task(self._run())
 
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
-    async def _run(self, *, load: bool) -> None:
+    async def _run(self) -> None:
         try:
-            if load:
+            if not self._is_loaded:  # a reload may have come while it was being loaded
                 await self._load()
             while True:
                 await self._look()
@@ -93,6 +94,7 @@ class Roster:
             age = max(0.0, self._resources.clock.now() - kept.fetched_at)
             due = self._resources.clock.monotonic() + max(0.0, EVERY - age)
             self._known[name] = _Known(entries, base_url, due)
+        self._is_loaded = True
         self._publish()
 
     def _pause(self) -> float:
@@ -117,7 +119,9 @@ class Roster:
         before = self._known.get(name)
         try:
             entries = await self._read(provider, lane)
-        except (CollectFailed, ValueError) as error:
+        except Exception as error:
+            if not isinstance(error, CollectFailed | ValueError):
+                log.exception("provider=%s a fault in the relay while its model list was read", name)  # the others go on
             log.info("provider=%s its model list could not be read (%s); the last good one stays", name, error)
             kept = before.entries if before is not None else ()
             self._known[name] = _Known(kept, base_url, clock.monotonic() + AGAIN)
@@ -134,10 +138,10 @@ class Roster:
         for _ in range(MOST_PAGES):
             page = await self._page(provider, lane, query)
             found += [ModelEntry(entry.id, entry.created, entry.display_name, provider.name) for entry in page.entries]
-            if page.next_after is None:
+            if page.next_after is None or len(found) >= MOST_ENTRIES:
                 break
             query = f"after_id={quote(page.next_after, safe='')}"
-        return tuple(found)
+        return tuple(found[:MOST_ENTRIES])
 
     async def _page(self, provider: Provider, lane: Lane, query: str) -> ModelPage:
         resources = self._resources
