@@ -19,7 +19,8 @@ from monorelay.plan.templates import Template, compile_template
 
 # What no glob may catch either: what belongs to one connection, and the credential that a client sends to us and to nobody else.
 NEVER_UP = NEVER | CREDENTIALS | {"cookie2", "x-monorelay-provider"}
-NEVER_DOWN = NEVER | {"set-cookie2", "alt-svc", "strict-transport-security"}
+NEVER_DOWN = NEVER | {"set-cookie2", "alt-svc", "strict-transport-security", "date"}
+OURS = ("x-monorelay-", "access-control-")  # what the relay itself says: no upstream, nor another relay, says it twice, or for it
 # What every answer brings back without being asked: the body's own description, request ids, and what a client's retry needs.
 ALWAYS_DOWN = (
     "content-type",
@@ -227,14 +228,17 @@ class ResponseHeaders:
                 if passes:
                     out.append((name, value))
             return out
-        fields: dict[str, str] = {}
+        values: dict[str, list[str]] = {}
         for name, value in headers:
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+            if not name.startswith(OURS):
+                values.setdefault(name, []).append(value)
+        fields = {name: ", ".join(each) for name, each in values.items()}
         return list(run(self._steps, fields, NEVER_DOWN, {}).items())
 
     def _learn(self, name: str) -> bool:
         globs = self._steps.globs
-        passes = name not in NEVER_DOWN and (name in self._steps.exact or bool(globs and globs.fullmatch(name)))
+        forwarded = name in self._steps.exact or bool(globs and globs.fullmatch(name))
+        passes = forwarded and name not in NEVER_DOWN and not name.startswith(OURS)
         if len(self._known) < 512:
             self._known[name] = passes
         return passes

@@ -125,6 +125,22 @@ def test_the_answer_brings_back_ids_and_limits_but_nothing_of_the_hop() -> None:
     assert [name for name, _ in program.pairs(came)] == [name for name, _ in came[:6]]
 
 
+@pytest.mark.parametrize("more", [{}, {"remove": (("x-nothing", None),)}])
+def test_what_the_relay_says_itself_no_upstream_says(more: dict[str, Any]) -> None:
+    """Whatever is forwarded: a second date, an attempt that was not ours, a page that nobody here allowed."""
+    came = [
+        "x-monorelay-provider",
+        "x-monorelay-ratelimit",
+        "access-control-allow-origin",
+        "date",
+        "connection",
+        "x-ratelimit-a",
+        "x-b",
+    ]
+    program = ResponseHeaders(compile_steps((rules(forward=("*",), **more),), frozenset(), ALWAYS_DOWN))
+    assert sorted(name for name, _ in program.pairs([(name, "1") for name in came])) == ["x-b", "x-ratelimit-a"]
+
+
 def test_a_response_program_with_rules_runs_whole() -> None:
     steps = compile_steps((rules(forward=("x-a",), rename=(("x-a", "x-b"),), set=(("x-c", "1"),)),), frozenset(), ("content-type",))
     assert dict(ResponseHeaders(steps).pairs([("x-a", "1"), ("content-type", "t")])) == {
