@@ -16,6 +16,7 @@ from monorelay.dialects.interface import Usage
 _KEY = b'"usage"'
 _LONGEST = 16 * 1024  # no vendor's usage object comes near it
 _TRIES = 8  # keys of the same name in a tool's schema or in metadata stand behind or before the real one
+_MOST = 2**53  # figures are added up, and Python refuses to write those of thousands of digits
 _DECODER = json.JSONDecoder()
 
 
@@ -100,6 +101,6 @@ def _details(found: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(found: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = found.get(name)
-        if type(value) is int and value >= 0:
+        if type(value) is int and 0 <= value < _MOST:
             return value
     return None

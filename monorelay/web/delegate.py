@@ -8,6 +8,7 @@ over.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from monorelay.errors import (
     HEAD_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    PROXY,
     TIMED_OUT_BODY,
     ErrorBody,
     RelayError,
@@ -41,6 +43,8 @@ from monorelay.web.reply import TornadoReply
 
 if TYPE_CHECKING:
     from monorelay.web.switchboard import Switchboard
+
+log = logging.getLogger("monorelay.web")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -301,6 +305,10 @@ class RelayDelegate(HTTPMessageDelegate):
             answer = self._board.answers.give(call.route.spec.answer or "", question)
         except RelayError as error:
             self._refuse(error)
+            return
+        except Exception:
+            log.exception("request=%s a fault in the relay", call.id)
+            self._refuse(RelayError(PROXY, f"A fault in the relay; its log has the details under request id {call.id}."))
             return
         self._answer(answer.status, [("content-type", answer.kind), *answer.headers], answer.body)
 

@@ -73,6 +73,7 @@ WHOLE = b'{"usage":{"input_tokens":1,"output_tokens":2}}'
         ('{"text":"Grüße","usage":{"input_tokens":1},"note":"ü"}'.encode(), Usage(input=1)),
         (b'data: {"usage":{"input_tokens":1}}\n\ndata: {"usage":{"input_tokens":2}}\n\ndata: [DONE]\n\n', Usage(input=2)),
         (b'{"usage":null}', None),
+        (b'{"usage":{"input_tokens":' + b"9" * 4000 + b',"output_tokens":2}}', Usage(output=2)),  # no figure
         (b'{"usage":{"input_tokens":1', None),
         (b'{"usage":{"a":' + b"[" * 10_000, None),
         (b"no usage", None),
