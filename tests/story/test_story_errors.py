@@ -35,7 +35,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
         "idle": openai_like(
             origin, "idle", "idle-model", keys=[{"label": "x", "secret": "${UP_A}", "enabled": False}], enabled=True
         ),
-        "nochat": openai_like(origin, "nochat", "nochat-model", offers={"openai.chat": None}),
+        "nochat": openai_like(origin, "nochat", "nochat-model", offers={"openai.chat": None}, translate=False),
         **{
             name: openai_like(origin, name, f"{name}-model", keys=keys("a", "b"))
             for name in ("cool", "rest401", "rest402", "rest403")
@@ -156,7 +156,7 @@ def test_a_model_that_nothing_serves_is_404_naming_near_misses(relay: Relay, ups
 
 def test_a_long_or_odd_model_name_is_quoted_with_care(relay: Relay) -> None:
     """Neither the message nor a header becomes a vehicle."""
-    for asked in ("x" * 100_000, "<script>alert(1)</script>", "a\r\nb: c", "\u202e\u0000", "%s{0}", "😀" * 50):
+    for asked in ("x" * 500, "<script>alert(1)</script>", "a\r\nb: c", "\u202e\u0000", "%s{0}", "😀" * 50):
         answer = relay.post("/v1/chat/completions", {"model": asked})
         assert len(is_error(answer, 404, "model_not_found")) < 1000
         assert "b" not in answer.names()

@@ -206,6 +206,7 @@ base_url: ORIGIN/cellar
 auth: {header: x-cellar-key}
 keys: [{label: main, secret: "${UP_C}"}]
 models: {include: ["scan-*"]}
+translate: false
 offers:
   acme.ocr: {path: /ocr, query: {set: {from: offer}}, headers: {request: {default: {x-page: "1"}}}}
   openai.chat: null

@@ -172,7 +172,7 @@ async def test_what_is_no_http_ends_the_connection(garbage: bytes) -> None:
         assert (await stage.once("GET", "/health")).status == 200
 
 
-@pytest.mark.parametrize("name", ["m\r\nX-Evil: 1", "m\x00\x7f", "m\u00e4\U0001f600", " ", "m" * 100_000, '"; drop'])
+@pytest.mark.parametrize("name", ["m\r\nX-Evil: 1", "m\x00\x7f", "m\u00e4\U0001f600", " ", "m" * 512, '"; drop'])
 @in_loop
 async def test_a_models_name_ends_no_line(name: str) -> None:
     """It goes up in the body as it is, and comes back in a field, escaped and not too long for anybody."""
