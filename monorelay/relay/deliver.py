@@ -29,7 +29,7 @@ from monorelay.upstream.interface import Exchange, UpstreamFailure
 COMMIT_AFTER = 15.0  # seconds from the upstream's head
 STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
 ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
-TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of a whole answer that can be translated
+TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of an answer, whole or streamed, that can be translated
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
@@ -168,7 +168,7 @@ class Delivery:
             if readable:
                 self._transducer = self.about.translation.stream()
                 self._on_chunk, self._on_end = self._hold_stream, self._end_stream
-                self._timer = self._loop.call_later(COMMIT_AFTER, self._commit_late)
+                self._timer = self._loop.call_later(COMMIT_AFTER, self._commit, None)  # long enough without a status
             else:
                 self._on_chunk, self._on_end = self._first_chunk, self._end_whole  # what cannot be read is relayed as it is
         elif kind.partition(";")[0].rstrip().endswith(_WHOLE_JSON):
@@ -286,20 +286,20 @@ class Delivery:
             self._abandon()
             self._settle(RefusedInStream(transducer.error, self.headers))
 
-    def _commit_late(self) -> None:
-        """The upstream sent its head, but no content: the client has waited long enough for a status."""
-        self._commit(None)
-
     def _flow_stream(self, data: bytes) -> None:
         assert self._transducer is not None
-        self.about.reply.chunk(self._transducer.feed(data))
-        self._sent_at = self._loop.time()
+        told = self._transducer.feed(data)
+        if told:
+            self.about.reply.chunk(told)
+            self._sent_at = self._loop.time()
+        self._size += len(data)
         if self._transducer.error is not None and not self.about.native:
             # Committed without content, and now this: the translated error is given out at the end, which is here.
             self._abandon()
             return self._end_stream()
-        if self.about.reply.paused and self.exchange is not None:
-            self.exchange.pause()
+        if self._size > TRANSLATED_HELD and not self.about.native:  # a translation may keep what it said, to repeat it at the end
+            return self._give_up(f"it is larger than the {TRANSLATED_HELD} bytes that can be translated")
+        self._maybe_pause()
 
     def _end_stream(self) -> None:
         transducer = self._transducer
@@ -362,11 +362,13 @@ class Delivery:
                 self._timer = self._loop.call_at(now + self.about.keepalive, self._keep_alive)
         else:
             self._on_chunk = self._flow
-        if reply.paused and self.exchange is not None:
-            self.exchange.pause()
+        self._maybe_pause()
 
     def _flow(self, data: bytes) -> None:
         self.about.reply.chunk(data)
+        self._maybe_pause()
+
+    def _maybe_pause(self) -> None:
         if self.about.reply.paused and self.exchange is not None:
             self.exchange.pause()
 

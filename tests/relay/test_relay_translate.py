@@ -147,6 +147,39 @@ def test_a_stream_that_breaks_ends_in_the_clients_error_event() -> None:
     play(scene)
 
 
+def test_a_stream_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Translations may keep what they have said: a stream may not grow for ever."""
+    monkeypatch.setattr(deliver, "TRANSLATED_HELD", 10_000)
+
+    async def scene() -> None:
+        content = CHAT_STREAM.split(b"\n\n")[1] + b"\n\n"
+        on = stage((Head(200, (SSE,)), *[Chunk(content)] * 200))
+        answer = await on.carry(ask(stream=True))
+        assert b"event: error" in answer.body and b"larger than the 10000 bytes" in answer.body
+        assert on.engine.exchanges[0].aborted
+
+    play(scene)
+
+
+def test_a_client_that_hears_nothing_of_what_the_upstream_says_is_kept_alive() -> None:
+    """An upstream's comments are not translated, so they are no sign of life to the client."""
+
+    async def scene() -> None:
+        routes = (route("messages", "/v1/messages", needs="anthropic.messages", model="required", keepalive=0.1),)
+        on = Stage(provider(), routes=routes, scripts=[()])
+        task = on.begin(ask(stream=True))
+        exchange = await on.engine.exchange(0)
+        exchange.push(Head(200, (SSE,)), Chunk(CHAT_STREAM[: CHAT_STREAM.index(b'lo"')].rpartition(b"\n\n")[0] + b"\n\n"))
+        for _ in range(30):
+            exchange.push(Chunk(b": still thinking\n\n"))
+            await asyncio.sleep(0.02)
+        assert b"event: ping" in on.reply.body
+        on.reply.leave()
+        await task
+
+    play(scene)
+
+
 def test_an_error_after_a_late_commit_still_reaches_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The upstream said nothing until the client's status had to be given, then fails, and leaves the connection open."""
     monkeypatch.setattr(deliver, "COMMIT_AFTER", 0.02)
