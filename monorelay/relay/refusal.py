@@ -83,7 +83,8 @@ def upstream_error(target: Target, outcome: Outcome) -> RelayError:
             return _upstream(name, f"the upstream's stream began with an error: {quoted}", 200, headers)
         case _:
             assert isinstance(outcome, Broke)
-            text = f"no whole answer from the upstream ({outcome.failure.phase}): {outcome.failure.reason}"
+            reason = excerpt(target.provider.scrubber.clean(outcome.failure.reason.encode("utf-8", "replace")))
+            text = f"no whole answer from the upstream ({outcome.failure.phase}): {reason}"
             return _upstream(name, text, outcome.status, ())
 
 

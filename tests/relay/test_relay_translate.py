@@ -138,6 +138,19 @@ def test_a_refusal_comes_back_in_the_clients_envelope() -> None:
     play(scene)
 
 
+def test_an_error_inside_a_success_shows_no_key_and_is_no_novel() -> None:
+    """Some upstreams say 200 and quote the credential that they did not like."""
+
+    async def scene() -> None:
+        body = json.dumps({"error": {"message": "Incorrect API key provided: sk-a-very-long-key " + "x" * 5000}}).encode()
+        on = stage(reply(200, body, [JSON]), keys=keys("a-very-long-key"))
+        answer = await on.carry(ask())
+        assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+        assert "Incorrect API key provided: [key a-very-long-key]" in answer.error["message"] and len(answer.body) < 1000
+
+    play(scene)
+
+
 def test_a_stream_that_breaks_ends_in_the_clients_error_event() -> None:
     async def scene() -> None:
         script = (Head(200, (SSE,)), Chunk(CHAT_STREAM[:200]), Failed("idle", "silent"))
