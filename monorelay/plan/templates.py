@@ -107,7 +107,8 @@ class Scrubber:
 
     def __init__(self, secrets: Mapping[str, Secret]) -> None:
         """``secrets``: label → secret."""
-        marks = ((secret.reveal().encode(), b"[key " + label.encode() + b"]") for label, secret in secrets.items())
+        marks = [(secret.reveal().encode(), b"[key " + label.encode() + b"]") for label, secret in secrets.items()]
+        marks.sort(key=lambda mark: -len(mark[0]))  # one key may be the beginning of another
         self._marks = tuple((value, mark) for value, mark in marks if len(value) >= SHORTEST_KEY)
 
     def clean(self, text: bytes) -> bytes:
