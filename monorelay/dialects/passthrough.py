@@ -21,6 +21,7 @@ from monorelay.dialects.watchers import watcher_for
 from monorelay.errors import ErrorBody
 
 _USAGE = b'"usage"'
+_ENDS = {b"{": b"}", b"[": b"]"}
 _SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|true|false|null', re.DOTALL)  # JSON that is neither object nor array
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,18})')
 
@@ -65,7 +66,7 @@ class NativeTranslation:
     def answer(self, body: bytes) -> bytes:
         """The same object. For JSON answers only: it is not parsed, but one that does not end like JSON was cut."""
         end = body[-64:].rstrip() or body.rstrip()
-        if not end.endswith((b"}", b"]")) and not _SCALAR.fullmatch(body.strip()):
+        if end[-1:] != _ENDS.get(body.lstrip()[:1]) and not _SCALAR.fullmatch(body.strip()):
             raise Truncated("the answer ends in the middle of its JSON")
         self._answer = body
         return body

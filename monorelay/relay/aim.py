@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from monorelay.plan.catalogue import Target
 from monorelay.relay.call import Asked, Call
-from monorelay.relay.deliver import Answered
+from monorelay.relay.outcome import Answered
 from monorelay.relay.resources import Resources
 from monorelay.store.objects import Owner
 from monorelay.upstream.keypool import Key

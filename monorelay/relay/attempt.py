@@ -13,7 +13,8 @@ from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.plan.headers import header_safe
 from monorelay.relay.call import Asked, Body, Call, Reply
-from monorelay.relay.deliver import Answered, Broke, Delivering, Delivery, Headers, Left, Outcome, Refused, RefusedInStream
+from monorelay.relay.deliver import Delivering, Delivery
+from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.upstream.interface import UpstreamRequest
 from monorelay.upstream.keypool import Key

@@ -16,14 +16,15 @@ is cut, so that nobody takes it for whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from monorelay.dialects.interface import StreamError, Transducer, Translation, Truncated, Usage
+from monorelay.dialects.interface import Transducer, Translation, Truncated, Usage
 from monorelay.dialects.object_ids import remembered_ids
 from monorelay.errors import UPSTREAM, ErrorBody
 from monorelay.relay.call import Reply
 from monorelay.relay.inflate import Inflater, Undecodable
+from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
 from monorelay.upstream.interface import Exchange, UpstreamFailure
 
 COMMIT_AFTER = 15.0  # seconds from the upstream's head
@@ -33,50 +34,6 @@ TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of an answer, whole or streamed, tha
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
-
-Headers = Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The upstream's success has gone to the client, whole or (``broken``) ended by an error after the commit."""
-
-    status: int
-    broken: str = ""
-    made: tuple[str, ...] = ()  # ids of objects that the answer names, to be remembered
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The upstream said no. ``body`` is cut at REFUSAL_HELD."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedInStream:
-    """A 200 whose stream began with an error event: a refusal by another way."""
-
-    error: StreamError
-    headers: Headers
-
-
-@dataclass(frozen=True, slots=True)
-class Broke:
-    """No whole answer came, and nothing of it has reached the client."""
-
-    failure: UpstreamFailure
-    status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The client went away; the exchange is closed."""
-
-
-Outcome = Answered | Refused | RefusedInStream | Broke | Left
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from monorelay.errors import NO_KEYS, RelayError
 from monorelay.plan.catalogue import Target
-from monorelay.relay.deliver import Outcome, Refused, RefusedInStream
+from monorelay.relay.outcome import Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect
 from monorelay.upstream.cooldown import cooldown_seconds

@@ -18,9 +18,9 @@ from monorelay.plan.catalogue import Target
 from monorelay.relay.aim import Aim, remember, take_aim
 from monorelay.relay.attempt import Trail, attempt, begin_translation
 from monorelay.relay.call import Body, Call, Reply, read_body
-from monorelay.relay.deliver import Answered, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.keys import choose_key, no_keys, settle_key, told, upload_spent
 from monorelay.relay.local import answer_locally
+from monorelay.relay.outcome import Answered, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.refusal import refuse, relay_refusal, upstream_error
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect, Next, judge

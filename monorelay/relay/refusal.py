@@ -11,8 +11,9 @@ from monorelay.dialects.interface import Translation
 from monorelay.errors import UPSTREAM, ErrorBody, RelayError
 from monorelay.plan.catalogue import Target
 from monorelay.relay.call import Call, Reply
-from monorelay.relay.deliver import REFUSAL_HELD, Broke, Headers, Outcome, Refused, RefusedInStream
+from monorelay.relay.deliver import REFUSAL_HELD
 from monorelay.relay.inflate import Inflater, Undecodable
+from monorelay.relay.outcome import Broke, Headers, Outcome, Refused, RefusedInStream
 
 if TYPE_CHECKING:
     from monorelay.relay.attempt import Trail

@@ -111,7 +111,9 @@ class Database:
             self._start()
             self._wake.notify()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), self._limits.read_wait)
+            # Not wait_for: up to Python 3.11 it swallows a cancellation that meets the result.
+            async with asyncio.timeout(self._limits.read_wait):
+                return await asyncio.wrap_future(answer)
         except TimeoutError:
             return None
 

@@ -168,6 +168,9 @@ class CurlDriver(CurlAsyncHTTPClient):
     def _on_message(self, curl: pycurl.Curl, number: int, text: str) -> None:
         self._finish(curl, number or None, text)
 
+    def _handle_force_timeout(self) -> None:
+        """Tornado's own look at all sockets, once a second: a remedy for libcurl 7.2x that would run outside ``_inside``."""
+
     def fetch_impl(self, request: HTTPRequest, callback: Callable[[HTTPResponse], None]) -> None:
         if self._inside:
             self._loop.call_soon(self.fetch_impl, request, callback)

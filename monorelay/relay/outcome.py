@@ -1,0 +1,53 @@
+"""What can become of an attempt. The line reads it, ``verdict.py`` judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monorelay.dialects.interface import StreamError
+from monorelay.upstream.interface import UpstreamFailure
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The upstream's success has gone to the client, whole or (``broken``) ended by an error after the commit."""
+
+    status: int
+    broken: str = ""
+    made: tuple[str, ...] = ()  # ids of objects that the answer names, to be remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The upstream said no. ``body`` is cut at REFUSAL_HELD."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedInStream:
+    """A 200 whose stream began with an error event: a refusal by another way."""
+
+    error: StreamError
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """No whole answer came, and nothing of it has reached the client."""
+
+    failure: UpstreamFailure
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The client went away; the exchange is closed."""
+
+
+Outcome = Answered | Refused | RefusedInStream | Broke | Left
