@@ -10,7 +10,8 @@
 | reasoning | reasoning_content of its turn where the provider wants it back, else nothing |
 | additional_tools, tool_search_output | the tools of the request (``request.py``) |
 | configuration_update | the reasoning and text settings of the request (``request.py``) |
-| item_reference, compaction | untranslatable |
+| item_reference to reasoning | dropped, reported: what was thought can be missed, what was said cannot |
+| any other item_reference, compaction | untranslatable |
 | items of tools that the vendor runs | dropped, reported |
 """
 
@@ -37,6 +38,7 @@ Message = dict[str, Any]
 Item = Mapping[str, Any]
 
 _SYSTEM = ("system", "developer")
+_THOUGHTS = "rs_"  # what the ids of reasoning items begin with, ours and the vendor's
 # Items that ``request.py`` has read, and one that tells of nothing but a search among tools that are all offered anyway.
 _READ_ELSEWHERE = frozenset({"additional_tools", "tool_search_output", "tool_search_call", "configuration_update"})
 
@@ -105,6 +107,8 @@ class Turns:
                 self._add_stray(item)
         elif kind == "reasoning":
             self._think(item)
+        elif kind == "item_reference" and str(item.get("id")).startswith(_THOUGHTS):
+            self._losses.add("input.item_reference", "it refers to reasoning, which nobody kept")
         elif kind in REFUSED_ITEMS:
             raise Untranslatable(f"input.{kind}", REFUSED_ITEMS[kind])
         elif kind not in _READ_ELSEWHERE:

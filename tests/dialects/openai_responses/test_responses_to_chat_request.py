@@ -98,6 +98,14 @@ def test_what_is_lost_is_reported(field: dict[str, Any]) -> None:
     assert refused.value.field == next(iter(field))
 
 
+def test_a_reference_to_reasoning_can_be_missed() -> None:
+    """Clients that believe the vendor keeps everything send one in every loop of tools; it says nothing that was said."""
+    items = [USER, {"type": "item_reference", "id": "rs_1"}]
+    assert begin({"input": items}).lost == ("input.item_reference",) and told({"input": items})["messages"] == [USER]
+    with pytest.raises(Untranslatable):
+        begin({"input": items}, strict=True)
+
+
 @pytest.mark.parametrize(
     "field, name",
     [

@@ -81,6 +81,7 @@ def test_fields(field: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"tools": [{**TOOL, "strict": True, "parameters": {"type": "object", "additionalProperties": True}}]}, "tools.strict"),
         ({"input": [USER, function_call("a", arguments="no JSON"), function_result("a")]}, "input.function_call.arguments"),
         ({"input": [USER, {"type": "web_search_call"}]}, "input.web_search_call"),
+        ({"input": [USER, {"type": "item_reference", "id": "rs_1"}]}, "input.item_reference"),
     ],
 )
 def test_what_is_lost_has_the_clients_name(field: dict[str, Any], lost: str) -> None:
