@@ -49,7 +49,10 @@ def test_a_whole_answer_passes(body: bytes) -> None:
     assert translation().answer(body) is body
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b'{"a":', b"{}]x", b"<html>", b'{"a":1', b" " * 1000, b'"cut', b'"cut\\"', b"nul", b'{"id": 1, "choices": []'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"  \n", b'{"a":', b"{}]x", b"<html>", b'{"a":1', b" " * 1000, b'"cut', b'"cut\\"', b"nul", b'{"id": 1, "choices": []'],
+)
 def test_a_cut_answer_is_truncated(body: bytes) -> None:
     """One that ends elsewhere was cut."""
     with pytest.raises(Truncated):
