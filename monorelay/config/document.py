@@ -276,6 +276,8 @@ class _Unfolding:
 def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Mark, str]:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    if "nesting depth" in (error.problem or ""):  # newer libyaml has a limit of its own, and reads ahead of its events
+        return (line + 1, column + 1), f"nested deeper than {MAX_DEPTH} levels"
     message = f"not YAML: {error.problem or error.context}"
     begun = error.context_mark
     if error.problem and error.context and begun is not None and begun.line != line:
