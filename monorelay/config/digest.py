@@ -9,8 +9,8 @@ from typing import Any
 
 from monorelay.config.fields import Secret
 
-# Where a value was written, and in which layer, changes nothing that is served.
-_LEFT_OUT = {"layer", "origins"}
+# Where a value was written, in which layer, and how it is tested changes nothing that is served.
+_LEFT_OUT = {"layer", "origins", "tests"}
 
 
 def digest_of(*specs: object) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monorelay.config.credits import CreditsSpec
+from monorelay.config.faults import FaultSpec
 from monorelay.config.fields import Auth, HeaderPair, Layer, Origins, Path, QueryRules, Secret, TimeoutRules
+from monorelay.config.fixtures import FixtureSpec
 from monorelay.config.fragments import (
     QUERY,
     auth_field,
@@ -17,10 +20,15 @@ from monorelay.config.fragments import (
     unfold_timeout,
 )
 from monorelay.config.headers import HEADERS, fold_case, read_headers
+from monorelay.config.limits import LimitsSpec
+from monorelay.config.prices import PriceSpec
 from monorelay.config.problems import Problem
 from monorelay.config.quirks import PROVIDER_QUIRKS, QuirksSpec, read_model_quirks, read_quirks
+from monorelay.config.rate_limits import RateLimitsSpec
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
+from monorelay.config.refusals import RefusalsSpec
+from monorelay.config.retry import IgnoreSpec, RetrySpec
 from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
 from monorelay.config.schema import Schema, field, holds_reference
 
@@ -35,6 +43,8 @@ class KeySpec:
     secret: Secret
     weight: int = 1
     enabled: bool = True
+    expires_at: float | None = None  # seconds since 1970, UTC
+    limits: LimitsSpec = LimitsSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,17 @@ class ProviderSpec:
     strict: bool = False
     quirks: QuirksSpec = QuirksSpec()
     model_quirks: tuple[tuple[str, QuirksSpec], ...] = ()
+    weight: int = 1
+    limits: LimitsSpec = LimitsSpec()
+    rate_limits: RateLimitsSpec = RateLimitsSpec()
+    prices: tuple[tuple[str, PriceSpec], ...] = ()
+    retry: RetrySpec | None = None  # None = as config.yml says
+    ignore: IgnoreSpec = IgnoreSpec()
+    refusals: RefusalsSpec = RefusalsSpec()
+    session_header: str | None = None
+    credits: CreditsSpec | None = None
+    faults: tuple[FaultSpec, ...] = ()
+    tests: tuple[FixtureSpec, ...] = ()
 
 
 # ---------------------------------------------------------------------------------------------------- schema

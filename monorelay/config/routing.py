@@ -6,17 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from monorelay.config.affinity import AffinitySpec
+from monorelay.config.balancing import BalancingSpec
+from monorelay.config.cascades import CascadeSpec
+from monorelay.config.circuit import CircuitSpec
+from monorelay.config.complexity import ComplexitySpec
 from monorelay.config.fields import Origins
+from monorelay.config.models import ModelSpec
+from monorelay.config.payload import PayloadRule
 from monorelay.config.reading import Node
+from monorelay.config.retry import RetrySpec
 from monorelay.config.scalars import choice, glob, name
 from monorelay.config.schema import Rules, Schema, field
 
-Strategy = Literal["round-robin", "random", "weighted"]
+Strategy = Literal["round-robin", "random", "weighted", "least-busy"]
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingSpec:
-    """How a model's name finds its provider. All three keep the order in which they were written.
+    """How a model's name finds its provider. Pairs keep the order in which they were written.
 
     ``aliases``: exact name → another name (or ``model@provider``). ``provider_mapping``: glob → provider.
     ``model_overrides``: glob → the name that is sent.
@@ -27,6 +35,19 @@ class RoutingSpec:
     provider_mapping: tuple[tuple[str, str], ...] = ()
     model_overrides: tuple[tuple[str, str], ...] = ()
     strategy: Strategy = "round-robin"
+    cascades: tuple[CascadeSpec, ...] = ()
+    fallbacks: tuple[CascadeSpec, ...] = ()
+    balancing: tuple[BalancingSpec, ...] = ()
+    models: tuple[ModelSpec, ...] = ()
+    global_params: tuple[tuple[str, Any], ...] = ()
+    payload: tuple[PayloadRule, ...] = ()
+    complexity: ComplexitySpec | None = None
+    affinity: AffinitySpec = AffinitySpec()
+    circuit: CircuitSpec = CircuitSpec()
+    hold: float = 0.0  # seconds a call may wait for the soonest key
+    slow_start: float = 10.0  # seconds in which a key that comes out of a cooldown is eased in; 0 = at once
+    retry: RetrySpec = RetrySpec()
+    retry_budget: float = 0.2  # retries, as a share of recent requests
 
 
 _STRATEGIES: Callable[[Any], Strategy] = choice("round-robin", "random", "weighted")

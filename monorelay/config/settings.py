@@ -50,6 +50,7 @@ class ServerSpec:
     body_timeout: float = 30.0  # seconds a client may stall inside its body
     drain: float = 30.0  # seconds that SIGTERM waits for calls in flight
     log_level: str = "info"
+    allow_faults: bool = False  # providers may have ``faults``
 
 
 # ---------------------------------------------------------------------------------------------------- schema
