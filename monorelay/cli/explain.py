@@ -16,8 +16,9 @@ from monorelay.cli.table import columns
 from monorelay.daemon.statedir import existing_state_dir
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import RelayError
-from monorelay.plan.catalogue import Catalogue, Step, Target
+from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.plan import Plan, Route
+from monorelay.plan.resolution import Step, Target
 from monorelay.store.lists import glance
 
 DESCRIPTION = """

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from monorelay.plan.catalogue import Target
+from monorelay.plan.resolution import Target
 from monorelay.relay.call import Asked, Call
 from monorelay.relay.outcome import Answered
 from monorelay.relay.resources import Resources

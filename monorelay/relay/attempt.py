@@ -10,8 +10,8 @@ from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Hints, Translation, Untranslatable
 from monorelay.dialects.tool_text import without_tools
 from monorelay.errors import INVALID_REQUEST, RelayError
-from monorelay.plan.catalogue import Target
 from monorelay.plan.headers import header_safe
+from monorelay.plan.resolution import Target
 from monorelay.relay.call import Asked, Body, Call, Reply
 from monorelay.relay.deliver import Delivering, Delivery
 from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream

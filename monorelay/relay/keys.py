@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from monorelay.errors import NO_KEYS, RelayError
-from monorelay.plan.catalogue import Target
+from monorelay.plan.resolution import Target
 from monorelay.relay.outcome import Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect

@@ -14,7 +14,7 @@ import logging
 from monorelay.dialects.interface import Translation
 from monorelay.dialects.local import LOCAL
 from monorelay.errors import PROXY, RelayError
-from monorelay.plan.catalogue import Target
+from monorelay.plan.resolution import Target
 from monorelay.relay.aim import Aim, remember, take_aim
 from monorelay.relay.attempt import Trail, attempt, begin_translation
 from monorelay.relay.call import Body, Call, Reply, read_body

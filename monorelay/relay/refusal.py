@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from monorelay.dialects.envelopes import error_bytes
 from monorelay.dialects.interface import Translation
 from monorelay.errors import UPSTREAM, ErrorBody, RelayError
-from monorelay.plan.catalogue import Target
+from monorelay.plan.resolution import Target
 from monorelay.relay.call import Call, Reply
 from monorelay.relay.deliver import REFUSAL_HELD
 from monorelay.relay.inflate import Inflater, Undecodable

@@ -194,7 +194,7 @@ def test_whatever_the_list_names_resolves_to_its_owner() -> None:
     }
     everywhere = {name: lane for one in book.plan.routes for name, lane in one.lanes.items()}
     for name, owner in owners.items():
-        assert book._resolve(everywhere, name, None).targets[0].provider.name == owner
+        assert book._resolver.resolve(everywhere, name).targets[0].provider.name == owner
 
 
 def test_a_route_lists_what_it_can_reach_whoever_comes_first_elsewhere() -> None:
