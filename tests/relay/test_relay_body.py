@@ -154,6 +154,49 @@ def test_with_the_same_model() -> None:
         assert parse(raw).with_model("a") is raw
 
 
+@pytest.mark.parametrize(
+    ("raw", "fields", "removed", "spliced"),
+    [
+        (b'{"n":1}', {}, [], b'{"n":1}'),
+        (b'{"n":1}', {}, ["m"], b'{"n":1}'),
+        (b'{"n" : 1.00 , "m":2}', {"n": 2}, [], b'{"n" : 2 , "m":2}'),
+        (b'{"n":1,"m":2,"n":3}', {"n": {"a": "\u00fc"}}, [], '{"n":{"a":"\u00fc"},"m":2,"n":{"a":"\u00fc"}}'.encode()),
+        (b'{"n":{"n":1},"m":"n"}', {"n": 2}, [], b'{"n":2,"m":"n"}'),
+        (b'{"n":1 \n}', {"m": 2, "k": None}, [], b'{"n":1,"m":2,"k":null \n}'),
+        (b"{}", {"m": 2}, [], b'{"m":2}'),
+        (b" { } ", {"m": 2}, [], b' {"m":2 } '),
+        (b"\xef\xbb\xbf {}", {"m": 2}, [], b'\xef\xbb\xbf {"m":2}'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["a"], b'{ "b": 2 , "c": 3 }'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["b"], b'{ "a": 1 , "c": 3 }'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["c"], b'{ "a": 1 , "b": 2 }'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["a", "b"], b'{ "c": 3 }'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["b", "c"], b'{ "a": 1 }'),
+        (b'{ "a": 1 , "b": 2 , "c": 3 }', {}, ["a", "c"], b'{ "b": 2 }'),
+        (b'{ "a": 1 , "b": 2 }', {}, ["a", "b"], b"{  }"),
+        (b'{ "a": 1 , "b": 2 }', {"c": 3}, ["a", "b"], b'{ "c":3 }'),
+        (b'{ "a": 1 , "b": 2 }', {"c": 3}, ["b"], b'{ "a": 1,"c":3 }'),
+        (b'{"a":1,"b":2,"a":3}', {}, ["a"], b'{"b":2}'),
+        (b'{"a":1,"b":2}', {"a": 3}, ["a", "b"], b'{"a":3}'),
+        ('{"\u00fc":"\u754c","a":"\u00fc","z":"\u754c"}'.encode(), {}, ["a"], '{"\u00fc":"\u754c","z":"\u754c"}'.encode()),
+        ('{"\u00fc":"\u754c","a":"\u00fc"}'.encode(), {"\u00fc": 1}, ["b"], '{"\u00fc":1,"a":"\u00fc"}'.encode()),
+        (b'{"\\u00fc":1}', {"\u00fc": 2, "n": "\ud800"}, [], b'{"\\u00fc":2,"n":"\\ud800"}'),
+    ],
+)
+def test_with_fields(raw: bytes, fields: dict[str, Any], removed: list[str], spliced: bytes) -> None:
+    """Members are set in place or added at the end, and taken out with their comma; blanks and numbers stay as they were."""
+    assert parse(raw).with_fields(fields, removed) == spliced
+
+
+def test_with_fields_and_model() -> None:
+    """A model is renamed on the way, but only where there is one, and unless the name is set itself."""
+    body = parse(b'{"model":"a","n":1,"user":"u","model":"b"}')
+    assert body.with_fields({"n": 2}, ["user"], "new") == b'{"model":"new","n":2,"model":"new"}'
+    assert body.with_fields({"model": "set"}, (), "new") == b'{"model":"set","n":1,"user":"u","model":"set"}'
+    assert parse(b'{"n":1}').with_fields({"n": 2}, (), "new") == b'{"n":2}'
+    same = parse(b'{"model":"a"}')
+    assert same.with_fields({}, (), "a") is same.raw
+
+
 @pytest.mark.parametrize("name", ['q"uo\\te', "größe/🌍", "line\nbreak", "\ud800"])
 def test_any_name_is_written_as_json(name: str) -> None:
     """A name with quotes, control characters or beyond ASCII is escaped."""

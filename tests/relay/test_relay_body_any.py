@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from monorelay.errors import RelayError
-from monorelay.relay.body import parse
+from monorelay.relay.body import JsonBody, parse
 
 TEXT = some.text(max_size=8)  # without lone surrogates: those only occur as escapes
 VALUE = some.recursive(
@@ -52,6 +52,42 @@ def test_spliced_and_nothing_else(members: list[tuple[str, str, str]], blank: st
     assert spliced == (raw if already else wanted.encode())
     if "model" in json.loads(raw):
         assert json.loads(spliced) == {**json.loads(raw), "model": name}
+
+
+SET = some.dictionaries(KEY, VALUE, max_size=3)
+
+
+@given(some.data(), pieces(), BLANK, SET, some.none() | some.just("named"), some.booleans())
+def test_set_and_removed(
+    data: some.DataObject,
+    members: list[tuple[str, str, str]],
+    blank: str,
+    fields: dict[str, Any],
+    model: str | None,
+    marked: bool,
+) -> None:
+    """The result is what the same would make of a dict, in the order in which it stood; and who was not named keeps every byte."""
+    mark = "\ufeff" if marked else ""
+    raw = (mark + "".join(before + value for before, value, _ in members) + blank + "}" + blank).encode()
+    body = parse(raw)
+    removed = data.draw(some.sets(some.sampled_from([*body.fields, *fields, "nobody"]), max_size=3))
+    wanted = {name: value for name, value in body.fields.items() if name not in removed or name in fields}
+    if model is not None and "model" in body.fields:
+        wanted["model"] = model
+    wanted.update(fields)
+    result = body.with_fields(fields, removed, model)
+    told = parse(result)
+    assert told.fields == wanted
+    assert list(told.fields) == [name for name in body.fields if name in wanted] + [n for n in fields if n not in body.fields]
+
+    def untouched(one: JsonBody) -> list[tuple[str, str]]:
+        text = one.raw.decode()
+        changed = {*fields, "model"} if model else set(fields)
+        return [(name, text[start:end]) for name, start, end in one.spans if name not in changed]
+
+    assert result.startswith(mark.encode()) and result.endswith(("}" + blank).encode())
+    assert untouched(told) == [each for each in untouched(body) if each[0] not in removed]
+    assert body.raw == raw
 
 
 @given(some.binary(max_size=40) | some.text(some.sampled_from('{}[]",:\\ umodel1e-.tnu\x00\ufeff'), max_size=40).map(str.encode))
