@@ -10,43 +10,48 @@ from monorelay.plan.resolution import Target
 from monorelay.relay.outcome import Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect
-from monorelay.upstream.cooldown import cooldown_seconds
-from monorelay.upstream.keypool import Key, KeyPool
+from monorelay.upstream.keypool import KeyPool, Loan
+from monorelay.upstream.waits import cooldown_seconds
 
 log = logging.getLogger("monorelay.relay")
 
+_DOING = (("cooling", "cooling down"), ("resting", "resting"), ("limited", "at a limit"), ("expired", "expired"))
 
-def choose_key(target: Target, pool: KeyPool, tried: list[str], preferred: str | None, resources: Resources) -> Key | None:
+
+def choose_key(target: Target, pool: KeyPool, tried: list[str], preferred: str | None, resources: Resources) -> Loan | None:
     """A usable key of this call's own generation, whatever a reload since then has brought or taken away."""
     own = target.provider.keys
     now = resources.clock.monotonic()
-    while (key := pool.choose(now, resources.draw, tried, preferred)) is not None:
-        tried.append(key.fingerprint)
-        if any(key.fingerprint == known.fingerprint for known in own):
-            return key
-        pool.release(key.fingerprint)
+    wall = resources.clock.now()
+    while (loan := pool.choose(now, resources.draw, tried=tried, prefer=preferred, model=target.model, wall=wall)) is not None:
+        tried.append(loan.key.fingerprint)
+        if any(loan.key.fingerprint == known.fingerprint for known in own):
+            return loan
+        pool.release(loan, now, sent=False)
     for known in own:
-        if known.enabled and known.fingerprint not in tried and pool.lend(known.fingerprint, now):
-            tried.append(known.fingerprint)
-            return Key(known.fingerprint, known.label, known.weight, known.enabled)
+        if known.enabled and known.fingerprint not in tried:
+            lent = pool.lend(known.fingerprint, now, model=target.model)
+            if lent is not None:
+                tried.append(known.fingerprint)
+                return lent
     return None
 
 
-def settle_key(effect: KeyEffect, outcome: Outcome, key: Key, target: Target, pool: KeyPool, resources: Resources) -> None:
+def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, target: Target, pool: KeyPool, resources: Resources) -> None:
     """What the attempt said of its key. Every chosen key is settled exactly once."""
     now = resources.clock.monotonic()
-    name = target.provider.name
+    name, key = target.provider.name, loan.key
     status, headers = told(outcome)
     match effect:
         case KeyEffect.FINE:
-            pool.succeed(key.fingerprint, now)
+            pool.succeed(loan, now)
         case KeyEffect.COOL:
-            seconds = cooldown_seconds(headers, resources.clock.now(), target.provider.spec.rate_limit_cooldown)
-            pool.cool(key.fingerprint, now + seconds)
+            seconds = cooldown_seconds(headers, b"", resources.clock.now(), target.provider.spec.rate_limit_cooldown)
+            pool.cool(loan, now + seconds)
             resources.tally.cooled(name, key.label)
             log.info("provider=%s key=%s is cooling for %.1f s after a 429", name, key.label, seconds)
         case KeyEffect.REST:
-            until = pool.rest(key.fingerprint, now)
+            until = pool.rest(loan, now)
             log.warning(
                 "provider=%s key=%s was refused with %s: it rests for %.0f s; replace it or check its account",
                 name,
@@ -55,7 +60,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, key: Key, target: Target, po
                 until - now,
             )
         case KeyEffect.NONE:
-            pool.release(key.fingerprint)
+            pool.release(loan, now)
 
 
 def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
@@ -71,18 +76,19 @@ def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
 def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
     """The sentence that says why no key is usable, and when the next one will be."""
     name = target.provider.name
-    states = pool.states(resources.clock.monotonic())
-    soonest = pool.next_free(resources.clock.monotonic())
+    now, wall = resources.clock.monotonic(), resources.clock.now()
+    states = pool.states(now, target.model, wall=wall)
+    soonest = pool.next_free(now, target.model, wall=wall)
+    kinds = [state.reason for state in states if state.reason != "disabled"]
     if not states:
         why = "none is configured"
-    elif soonest is None:
+    elif not kinds:
         why = "all are disabled" if len(states) > 1 else "the only one is disabled"
     else:
-        kinds = {state.reason for state in states if state.reason != "disabled"}
-        doing = "cooling down" if kinds == {"cooling"} else "resting" if kinds == {"resting"} else "cooling down or resting"
-        count = sum(state.reason != "disabled" for state in states)
-        why = f"all {count} are {doing}" if count > 1 else f"the only one is {doing}"
-        why += f"; the next is free in {max(1, round(soonest))} s"
+        doing = " or ".join(words for reason, words in _DOING if reason in kinds) or "cooling down"
+        why = f"all {len(kinds)} are {doing}" if len(kinds) > 1 else f"the only one is {doing}"
+        if soonest is not None:
+            why += f"; the next is free in {max(1, round(soonest))} s"
     text = f"[{name}] No available keys for provider '{name}': {why}"
     return RelayError(NO_KEYS, text, retry_after=soonest, curable=soonest is not None)
 
@@ -92,4 +98,4 @@ def upload_spent(target: Target, pool: KeyPool, resources: Resources) -> RelayEr
     text = (
         f"[{target.provider.name}] The upload had begun when its key was rate-limited, and it cannot be sent twice; send it again."
     )
-    return RelayError(NO_KEYS, text, retry_after=pool.next_free(resources.clock.monotonic()) or 1.0)
+    return RelayError(NO_KEYS, text, retry_after=pool.next_free(resources.clock.monotonic(), target.model) or 1.0)

@@ -96,23 +96,23 @@ async def _try_keys(
     while True:
         if isinstance(body, Upload) and body.taken:
             return last or upload_spent(target, pool, resources)
-        key = choose_key(target, pool, tried, aim.key, resources)
-        if key is None:
+        loan = choose_key(target, pool, tried, aim.key, resources)
+        if loan is None:
             return last or no_keys(target, pool, resources)
         outcome: Outcome | None = None
         try:
-            outcome = await attempt(call, target, key, translation, body, reply, trail, resources)
+            outcome = await attempt(call, target, loan.key, translation, body, reply, trail, resources)
         finally:
             if outcome is None:
-                pool.release(key.fingerprint)
+                pool.release(loan, resources.clock.monotonic())
         if isinstance(outcome, Answered):
-            settle_key(KeyEffect.FINE, outcome, key, target, pool, resources)
+            settle_key(KeyEffect.FINE, outcome, loan, target, pool, resources)
             return outcome
         if isinstance(outcome, Left):
-            settle_key(KeyEffect.NONE, outcome, key, target, pool, resources)
+            settle_key(KeyEffect.NONE, outcome, loan, target, pool, resources)
             return outcome
         verdict = judge(told(outcome)[0])
-        settle_key(verdict.key, outcome, key, target, pool, resources)
+        settle_key(verdict.key, outcome, loan, target, pool, resources)
         if verdict.next is Next.RELAY:
             assert isinstance(outcome, Refused | RefusedInStream)
             return outcome

@@ -21,7 +21,7 @@ from monorelay.relay.call import Call
 from monorelay.relay.tally import Tally
 from monorelay.store.objects import ObjectMemory
 from monorelay.upstream.interface import Engine
-from monorelay.upstream.keypool import Key, KeyPool
+from monorelay.upstream.keypool import Key, KeyPool, PoolRules
 
 if TYPE_CHECKING:
     from monorelay.relay.attempt import Trail
@@ -66,12 +66,12 @@ class Resources:
         strategy = plan.config.routing.strategy
         for name, provider in plan.providers.items():
             keys = tuple(Key(key.fingerprint, key.label, key.weight, key.enabled) for key in provider.keys)
-            cooldown = provider.spec.rate_limit_cooldown
+            rules = PoolRules(strategy, provider.spec.rate_limit_cooldown)
             pool = self._pools.get(name)
             if pool is None:
-                self._pools[name] = KeyPool(keys, strategy, cooldown)
+                self._pools[name] = KeyPool(keys, rules)
             else:
-                pool.adopt(keys, strategy, cooldown)
+                pool.adopt(keys, rules)
         # A pool of a provider that this plan dropped stays while calls of older generations may still settle their keys in it.
         self._plan = plan
         self._catalogue = None
@@ -152,4 +152,4 @@ def _place(trail: Trail) -> str:
 
 
 def usable_keys(provider: Provider, resources: Resources) -> int:
-    return resources.pool(provider.name).available(resources.clock.monotonic())
+    return resources.pool(provider.name).available(resources.clock.monotonic(), wall=resources.clock.now())

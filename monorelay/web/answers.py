@@ -129,12 +129,12 @@ class Answers:
 
     def answer_health(self, question: Question) -> Answer:
         plan = question.plan
-        now = self._resources.clock.monotonic()
+        now, wall = self._resources.clock.monotonic(), self._resources.clock.now()
         providers = {
             name: {
                 "enabled": provider.enabled,
                 "keys": len(provider.spec.keys),
-                "available": self._resources.pool(name).available(now) if provider.enabled else 0,
+                "available": self._resources.pool(name).available(now, wall=wall) if provider.enabled else 0,
                 "base_url": provider.spec.base_url,
             }
             for name, provider in plan.providers.items()
@@ -165,12 +165,12 @@ class Answers:
 
     def answer_metrics(self, question: Question) -> Answer:
         plan = question.plan
-        now = self._resources.clock.monotonic()
+        now, wall = self._resources.clock.monotonic(), self._resources.clock.now()
         states = [
             (name, state)
             for name, provider in plan.providers.items()
             if provider.enabled
-            for state in self._resources.pool(name).states(now)
+            for state in self._resources.pool(name).states(now, wall=wall)
         ]
         gauges = [
             *counter("monorelay_generation", "The generation being served.", [({}, plan.generation)], "gauge"),
@@ -183,7 +183,7 @@ class Answers:
             ),
             *counter(
                 "monorelay_key_wait_seconds",
-                "Seconds until a cooling or resting key is free.",
+                "Seconds until a cooling, resting or limited key is free.",
                 [({"provider": name, "key": state.label}, round(state.seconds, 1)) for name, state in states],
                 "gauge",
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monorelay.upstream.cooldown import LONGEST, SHORTEST, cooldown_seconds
+from monorelay.upstream.waits import LONGEST, SHORTEST, cooldown_seconds
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 DEFAULT = 60.0
@@ -42,7 +42,7 @@ DEFAULT = 60.0
 )
 def test_what_the_headers_say(headers: dict[str, str], seconds: float) -> None:
     """Milliseconds, seconds, dates: between a moment and a day."""
-    assert cooldown_seconds(headers, NOW, DEFAULT) == pytest.approx(seconds)
+    assert cooldown_seconds(headers, b"", NOW, DEFAULT) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_what_the_headers_say(headers: dict[str, str], seconds: float) -> None:
 )
 def test_garbage_is_the_default(garbage: str) -> None:
     """What cannot be read counts as not said, in either header."""
-    assert cooldown_seconds({"retry-after": garbage}, NOW, DEFAULT) == DEFAULT
-    assert cooldown_seconds({"retry-after-ms": garbage}, NOW, DEFAULT) == DEFAULT
+    assert cooldown_seconds({"retry-after": garbage}, b"", NOW, DEFAULT) == DEFAULT
+    assert cooldown_seconds({"retry-after-ms": garbage}, b"", NOW, DEFAULT) == DEFAULT
 
 
 def test_the_default_is_the_operators() -> None:
     """It is not bounded."""
-    assert cooldown_seconds({}, NOW, 0.0) == 0.0
-    assert cooldown_seconds({}, NOW, 1e6) == 1e6
+    assert cooldown_seconds({}, b"", NOW, 0.0) == 0.0
+    assert cooldown_seconds({}, b"", NOW, 1e6) == 1e6
