@@ -7,6 +7,9 @@ DONE = b"[DONE]"  # the data of the last event of a stream
 # Keys of a ``delta`` that are no content; every other one is, once it holds something (text, reasoning, tool calls, audio, images).
 ROLE_ONLY = frozenset({"role", "id", "name"})
 
+# Two names of one thing: who says both is refused.
+OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
 # What an error's ``code`` or ``type`` means as an HTTP status. An exhausted quota is 402 here though the vendor's own HTTP status
 # is 429: waiting a minute does not refill it, so the key needs the long rest.
 ERROR_STATUS = {
