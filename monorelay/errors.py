@@ -30,6 +30,7 @@ class Kind:
 
 AUTH = Kind("auth_error", 401, curable=False)
 FORBIDDEN_HOST = Kind("auth_error", 403, curable=False)
+NOT_ADMIN = Kind("auth_error", 403, curable=False)
 INVALID_REQUEST = Kind("invalid_request_error", 400)
 TIMED_OUT_BODY = Kind("invalid_request_error", 408)
 BODY_TOO_LARGE = Kind("invalid_request_error", 413)
@@ -40,6 +41,7 @@ MODEL_NOT_FOUND = Kind("model_not_found", 404, curable=False)
 PROVIDER_DISABLED = Kind("provider_disabled", 503, curable=False)
 NO_KEYS = Kind("no_keys", 503)
 UPSTREAM = Kind("upstream_error", 503)
+CASCADE = Kind("cascade_error", 503)
 PROXY = Kind("proxy_error", 500)
 
 

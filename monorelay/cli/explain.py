@@ -1,4 +1,4 @@
-"""``monorelay explain MODEL``: which provider gets a model, step by step, with the rule that decided."""
+"""``monorelay explain MODEL``: which targets a model has, step by step, with the rule that decided, and what would be sent."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
-from monorelay.cli.matrix import place, upstream_url
-from monorelay.cli.table import columns
+from monorelay.cli.explained import text_of
 from monorelay.daemon.statedir import existing_state_dir
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import RelayError
 from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.plan import Plan, Route
-from monorelay.plan.resolution import Step, Target
+from monorelay.plan.resolution import Target
+from monorelay.plan.resolving import LevelWanted
+from monorelay.relay.aim import Aim, look_at
+from monorelay.relay.call import Asked, Call, read_body
+from monorelay.relay.explain import explanation
+from monorelay.relay.pools import Pools
+from monorelay.store import key_states
 from monorelay.store.lists import glance
+from monorelay.upstream.keypool import KeyState
 
 DESCRIPTION = """
-Print how a model's name finds its provider: every step, the rule that took it, and the line where that rule is written;
-then the request that would go out.
+Print how a model's name finds its targets: every step, the rule that took it, and the line where that rule is written; then
+each target in the order in which it is asked, with the state of its keys and the request that would go out. Keys are masked.
 
+With --body the whole request is worked on: the complexity of `auto` is scored, and the rules that change bodies are applied.
 Without --route every route that reads a model and that some provider could serve is looked at; those that agree are told
-together. The lists of models that providers told a running relay count too, as far as its state directory can be read.
+together. What providers told a running relay (lists of models, keys that rest) counts too, as far as its state directory can
+be read. The same is told by a running relay to the header `x-monorelay-explain: true`.
 
     monorelay explain gpt-4o
     monorelay explain llama3@local --route chat
+    monorelay explain auto --route chat --body request.json
 
 exit codes: 0 it is served, 1 nobody serves it
 """
@@ -39,24 +49,26 @@ def add(parser: Parser) -> None:
     declare(parser, DESCRIPTION, run)
     parser.add_argument("model", metavar="MODEL", help="as a client would write it: a name, name@provider, or an alias")
     parser.add_argument("--route", metavar="ROUTE", help="only this route, by its name or path: chat, /v1/messages")
+    parser.add_argument(
+        "--body", type=Path, metavar="FILE", help="a JSON request, as a client would send it (- reads it from stdin)"
+    )
     add_config_dir(parser)
     add_json(parser)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """How one route resolves the model: steps and targets, or the refusal that a client would get."""
+class _Kept:
+    """The view of a command that only looks: what a running or an earlier relay left in its state directory."""
 
-    route: Route
-    steps: tuple[Step, ...]
-    targets: tuple[Target, ...]
-    refusal: RelayError | None = None
+    pools: Pools
+    now: float
+    monotonic: float
 
-    @property
-    def gist(self) -> tuple[Any, ...]:
-        """What makes two routes' findings the same for a reader."""
-        refusal = self.refusal.body.message if self.refusal is not None else ""
-        return self.steps, tuple((target.provider.name, target.model) for target in self.targets), refusal
+    def states(self, provider: str) -> tuple[KeyState, ...]:
+        return self.pools[provider].states(self.monotonic)
+
+    def is_open(self, target: Target) -> bool:
+        return False  # circuits are a worker's own, and not kept
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -66,13 +78,23 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         known = ", ".join(route.spec.name for route in plan.routes if route.spec.model != "none")
         print(f"no route that reads a model is called '{options.route}'; there are {known}", file=sys.stderr)
         return 2
-    catalogue = Catalogue(plan, _kept_lists(plan, environ), int(time.time()))
-    findings = [_find(catalogue, route, options.model) for route in routes]
+    if options.body is not None and len(routes) > 1:
+        print("a body belongs to one route: name it with --route", file=sys.stderr)
+        return 2
+    directory = existing_state_dir(plan.config.startup.state_dir, environ)
+    catalogue = Catalogue(plan, _kept_lists(plan, directory), int(time.time()))
+    view = _view(plan, directory)
+    try:
+        raw = _body(options.body, options.model)
+        told = [_explained(catalogue, view, route, options.model, raw, options.body is not None) for route in routes]
+    except (OSError, ValueError) as error:
+        print(f"{options.body}: {error}", file=sys.stderr)
+        return 2
     if options.json:
-        print(json.dumps([_value(finding) for finding in findings], indent=2))
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join(_text(options.model, group) for group in _groups(findings)))
-    return 0 if any(finding.refusal is None for finding in findings) else 1
+        print("\n\n".join(text_of(options.model, group) for group in _groups(told)))
+    return 0 if any("refusal" not in one for one in told) else 1
 
 
 def _is_asked_for(route: Route, asked: str | None) -> bool:
@@ -81,9 +103,8 @@ def _is_asked_for(route: Route, asked: str | None) -> bool:
     return bool(route.lanes) if asked is None else asked in (route.spec.name, route.path)
 
 
-def _kept_lists(plan: Plan, environ: Mapping[str, str]) -> dict[str, tuple[ModelEntry, ...]]:
+def _kept_lists(plan: Plan, directory: Path | None) -> dict[str, tuple[ModelEntry, ...]]:
     """The model lists that an earlier or a running relay has learnt, of the providers as they are configured now."""
-    directory = existing_state_dir(plan.config.startup.state_dir, environ)
     kept = glance(directory / "monorelay.db") if directory is not None else {}
     return {
         name: tuple(ModelEntry(model, created, shown, name) for model, created, shown in found.entries)
@@ -92,55 +113,60 @@ def _kept_lists(plan: Plan, environ: Mapping[str, str]) -> dict[str, tuple[Model
     }
 
 
-def _find(catalogue: Catalogue, route: Route, model: str) -> Finding:
+def _view(plan: Plan, directory: Path | None) -> _Kept:
+    pools = Pools()
+    pools.adopt(plan)
+    view = _Kept(pools, time.time(), time.monotonic())
+    if directory is not None:
+        pools.restore(key_states.glance(directory / "monorelay.db"), view.monotonic, view.now)
+    return view
+
+
+def _body(path: Path | None, model: str) -> bytes:
+    """The request with the model that was asked for. Raises ValueError where it is no JSON object."""
+    if path is None:
+        return json.dumps({"model": model}).encode()
+    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError("the body must be a JSON object")
+    return json.dumps({**fields, "model": model}, ensure_ascii=False).encode()
+
+
+def _explained(catalogue: Catalogue, view: _Kept, route: Route, model: str, raw: bytes, with_body: bool) -> dict[str, Any]:
+    """How one route takes the model, or the refusal that a client would get."""
+    call = Call(
+        id="explain",
+        plan=catalogue.plan,
+        route=route,
+        method=route.methods[0],
+        parameters={},
+        query="",
+        fields={"content-type": "application/json"},
+        client=None,
+        family=route.family,
+        started=0.0,
+    )
     try:
-        resolution = catalogue.resolve(route, model)
+        asked = read_body(call, raw) if route.spec.body == "json" else Asked(model, False, {}, b"", lambda _: b"")
+        return explanation(call, asked, _aim(catalogue, call, asked), view, with_body=with_body)
     except RelayError as error:
-        return Finding(route, (), (), error)
-    return Finding(route, resolution.steps, resolution.targets)
+        refusal = {"status": error.status, "type": error.body.type, "message": error.body.message}
+        return {"route": route.spec.name, "model": model, "refusal": refusal}
 
 
-def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
-    groups: dict[tuple[Any, ...], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.gist, []).append(finding)
+def _aim(catalogue: Catalogue, call: Call, asked: Asked) -> Aim:
+    try:
+        return Aim(catalogue.resolve(call.route, asked.model), None)
+    except LevelWanted:
+        score = look_at(call, asked)
+        return Aim(catalogue.resolve(call.route, asked.model, None, score.chosen), None, score=score)
+
+
+def _groups(told: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Routes whose steps and targets are the same are told together."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in told:
+        places = [[(target["provider"], target["model"]) for target in leg["targets"]] for leg in one.get("legs", ())]
+        groups.setdefault(json.dumps([one.get("steps"), places, one.get("refusal")]), []).append(one)
     return list(groups.values())
-
-
-def _text(model: str, group: Sequence[Finding]) -> str:
-    first = group[0]
-    lines = [f"{model} on {', '.join(finding.route.spec.name for finding in group)}"]
-    if first.refusal is not None:
-        return "\n".join([*lines, f"  refused: {first.refusal.status} {first.refusal.body.type}: {first.refusal.body.message}"])
-    rows = [(f"  {step.rule}", step.text, str(step.origin or "")) for step in first.steps]
-    lines += columns(rows).splitlines() if rows else []
-    for finding in group:
-        for target in finding.targets:
-            url = upstream_url(finding.route, target.lane)
-            way = "" if target.lane.translator.native else f", translated to {target.lane.translator.upstream}"
-            does = f"{finding.route.methods[0]} {url}{way}" if url else "does not offer this: the relay answers itself"
-            lines.append(f"  → '{target.model}' at {target.provider.name}: {does}")
-    return "\n".join(lines)
-
-
-def _value(finding: Finding) -> dict[str, Any]:
-    refusal = finding.refusal
-    return {
-        "route": finding.route.spec.name,
-        "steps": [
-            {"rule": step.rule, "text": step.text, "origin": place(step.origin) if step.origin is not None else None}
-            for step in finding.steps
-        ],
-        "targets": [
-            {
-                "provider": target.provider.name,
-                "model": target.model,
-                "native": target.lane.translator.native,
-                "url": upstream_url(finding.route, target.lane),
-            }
-            for target in finding.targets
-        ],
-        "refusal": None
-        if refusal is None
-        else {"status": refusal.status, "type": refusal.body.type, "message": refusal.body.message},
-    }

@@ -15,6 +15,7 @@ from monorelay.config.config import Config
 from monorelay.config.fields import Auth, HeaderRules, Origin, Origins, Secret
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.provider import OfferSpec, ProviderSpec
+from monorelay.config.retry import RetrySpec
 from monorelay.config.route import RouteSpec
 from monorelay.dialects.demanded_headers import DEMANDED
 from monorelay.dialects.envelopes import family_of
@@ -26,7 +27,8 @@ from monorelay.dialects.table import has_event_stream, known_capabilities, trans
 from monorelay.plan.globs import compile_glob, compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
 from monorelay.plan.near import near_miss
-from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts
+from monorelay.plan.payload import compile_payload
+from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts, Words
 from monorelay.plan.table import RouteTable
 from monorelay.plan.template_faults import lane_faults, lane_variables, once_per_place, route_faults
 from monorelay.plan.templates import Scrubber, TemplateError, credential, key_values, token_digest
@@ -38,7 +40,7 @@ _LIST_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60
 def compile_plan(config: Config, generation: int) -> Plan:
     """Raises ConfigError with all problems found; what is only odd is in ``Plan.warnings``."""
     problems: list[Problem] = []
-    providers = {spec.name: _provider(spec) for spec in config.providers}
+    providers = {spec.name: _provider(spec, config.routing.retry) for spec in config.providers}
     routes = [_route(spec, providers, problems) for spec in config.routes]
     list_lanes = _list_lanes(providers, problems)
     problems += _unused(config, routes)
@@ -54,6 +56,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
         routes=tuple(routes),
         toolless=compile_globs(config.tools.unsupported_models) if config.tools.auto_downgrade else None,
         list_lanes=list_lanes,
+        payload=compile_payload(config),
         warnings=(*config.warnings, *sorted(problems)),
     )
 
@@ -64,11 +67,11 @@ def _admission(config: Config) -> Admission:
     return Admission(open=key is None and not clients, access_key=key, clients=clients)
 
 
-def _provider(spec: ProviderSpec) -> Provider:
-    keys = tuple(Key(key.secret.fingerprint, key.label, key.weight, key.enabled) for key in spec.keys)
+def _provider(spec: ProviderSpec, usual: RetrySpec) -> Provider:
+    keys = tuple(Key(key.secret.fingerprint, key.label, key.weight, key.enabled, key.expires_at, key.limits) for key in spec.keys)
     if spec.auth is None:
         # Nothing to rotate, but the same way for every request: one key without a credential.
-        keys = (Key(spec.name, "none", 1, True),)
+        keys = (Key(spec.name, "none", 1, True, None, spec.limits),)
     dormant = spec.enabled == "auto" and not keys
     return Provider(
         name=spec.name,
@@ -81,6 +84,13 @@ def _provider(spec: ProviderSpec) -> Provider:
         exclude=compile_globs(spec.exclude),
         offers=frozenset(offer.capability for offer in spec.offers),
         scrubber=Scrubber({key.label: key.secret for key in spec.keys}),
+        retry=usual if spec.retry is None else spec.retry,
+        words=Words(
+            ignored=compile_globs(spec.ignore.errors),
+            context_length=compile_globs(spec.refusals.context_length),
+            content_filter=compile_globs(spec.refusals.content_filter),
+            model_not_found=compile_globs(spec.refusals.model_not_found),
+        ),
     )
 
 

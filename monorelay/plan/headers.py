@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from monorelay.config.fields import HeaderRules
@@ -18,7 +18,7 @@ from monorelay.plan.globs import compile_glob, compile_globs, is_glob
 from monorelay.plan.templates import Template, compile_template
 
 # What no glob may catch either: what belongs to one connection, and the credential that a client sends to us and to nobody else.
-NEVER_UP = NEVER | CREDENTIALS | {"cookie2", "x-monorelay-provider"}
+NEVER_UP = NEVER | CREDENTIALS | {"cookie2", "x-monorelay-provider", "x-monorelay-explain"}
 NEVER_DOWN = NEVER | {"set-cookie2", "alt-svc", "strict-transport-security", "date"}
 OURS = ("x-monorelay-", "access-control-")  # what the relay itself says: no upstream, nor another relay, says it twice, or for it
 # What every answer brings back without being asked: the body's own description, request ids, and what a client's retry needs.
@@ -128,12 +128,15 @@ class RequestHeaders:
     Mutable: nothing after construction. ``plain`` programs (no rename, no filter, no template left open) take the short way.
     """
 
-    __slots__ = ("_steps", "_plain", "_exact", "_defaults", "_lines")
+    __slots__ = ("secret_names", "_steps", "_plain", "_exact", "_defaults", "_lines")
 
     def __init__(
         self, steps: Steps, keys: Mapping[str, Mapping[str, str]], credentials: Mapping[str, tuple[str, str] | None]
     ) -> None:
         """``keys``: fingerprint → template values; ``credentials``: fingerprint → (header name, value), None where auth is none."""
+        said = [name for name, template in (*steps.default, *steps.set) if template.is_secret]
+        # Names of the headers whose values nobody may be shown.
+        self.secret_names = frozenset([*said, *(pair[0] for pair in credentials.values() if pair is not None)])
         self._steps: dict[str, Steps] = {}
         self._lines: dict[str, tuple[str, ...]] = {}
         self._defaults: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -192,14 +195,14 @@ def _half(template: Template, values: Mapping[str, str]) -> Template:
     bound = template.bind(values)
     if isinstance(bound.body, str):
         return bound
-    return _Partial(bound.body, bound.variables, dict(values))
+    return _Partial(bound.body, bound.variables, bound.is_secret, dict(values))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Partial(Template):
     """A template that still waits for the request; what the key decides is already known."""
 
-    known: dict[str, str]
+    known: Mapping[str, str] = field(default_factory=dict)
 
     def render(self, values: Mapping[str, str]) -> str:
         assert not isinstance(self.body, str)

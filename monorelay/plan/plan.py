@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from monorelay.config.config import Config
+from monorelay.config.limits import LimitsSpec
 from monorelay.config.problems import Problem
 from monorelay.config.provider import ProviderSpec
+from monorelay.config.retry import RetrySpec
 from monorelay.config.route import RouteSpec
 from monorelay.config.settings import ClientSpec
 from monorelay.dialects.envelopes import Family
@@ -19,6 +22,9 @@ from monorelay.plan.headers import RequestHeaders, ResponseHeaders
 from monorelay.plan.table import RouteTable
 from monorelay.plan.templates import Scrubber
 from monorelay.plan.urls import UrlProgram
+
+if TYPE_CHECKING:
+    from monorelay.plan.payload import PayloadProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,18 @@ class Key:
     label: str
     weight: int
     enabled: bool
+    expires_at: float | None = None  # seconds since 1970
+    limits: LimitsSpec = LimitsSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a provider's own words in an error mean, as patterns for its type, code or message; None where nothing was written."""
+
+    ignored: re.Pattern[str] | None = None
+    context_length: re.Pattern[str] | None = None
+    content_filter: re.Pattern[str] | None = None
+    model_not_found: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +73,13 @@ class Provider:
     exclude: re.Pattern[str] | None
     offers: frozenset[str]
     scrubber: Scrubber
+    retry: RetrySpec = RetrySpec()
+    words: Words = Words()
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether some key has a limit of tokens."""
+        return any(key.limits.tpm for key in self.keys)
 
     @property
     def takes_all(self) -> bool:
@@ -117,4 +142,5 @@ class Plan:
     routes: tuple[Route, ...]
     toolless: re.Pattern[str] | None  # models whose tools become text
     list_lanes: Mapping[str, Lane]  # provider name → the way to its own model list, for the roster
+    payload: PayloadProgram
     warnings: tuple[Problem, ...] = field(default=())

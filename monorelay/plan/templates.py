@@ -39,6 +39,7 @@ class Template:
 
     body: str | jinja2.Template
     variables: frozenset[str]
+    is_secret: bool = False  # it came, in part, from a reference, or says the key
 
     def __repr__(self) -> str:
         return f"<Template of {', '.join(sorted(self.variables)) or 'plain text'}>"
@@ -51,14 +52,14 @@ class Template:
     def bind(self, values: Mapping[str, str]) -> Template:
         """The same template as plain text when ``values`` are all it needs; itself otherwise (``values`` come again later)."""
         if self.variables <= values.keys():
-            return Template(self.render(values), frozenset())
+            return Template(self.render(values), frozenset(), self.is_secret)
         return self
 
 
 def compile_template(text: Text, allowed: frozenset[str]) -> Template:
     """Compiles ``text``; a Secret is a literal and never interpreted. Raises TemplateError with a sentence."""
     if isinstance(text, Secret):
-        return Template(text.reveal(), frozenset())
+        return Template(text.reveal(), frozenset(), is_secret=True)
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Template(text, frozenset())
     # Loaded by the first real template only: most configurations have none, and Jinja2 is a tenth of a worker's memory.
@@ -75,7 +76,7 @@ def compile_template(text: Text, allowed: frozenset[str]) -> Template:
         near = get_close_matches(name, allowed, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(allowed))}"
         raise TemplateError(f"unknown variable '{name}' in the template, {hint}")
-    return Template(body, variables)
+    return Template(body, variables, is_secret="key" in variables)
 
 
 def key_values(provider: str, version: str, label: str, secret: Secret | None) -> dict[str, str]:

@@ -2,29 +2,42 @@
 
 A remembered id decides the provider before the model does, and prefers the key that made the object; a contradicting
 ``@provider`` is 400. Without one, ``?provider=`` or ``x-monorelay-provider`` chooses, else the provider of the client's token,
-else priority order.
+else priority order. ``auto`` looks at the request; a conversation prefers where it was answered last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
-from monorelay.plan.resolution import Target
+from monorelay.dialects.conversation import conversation_of
+from monorelay.dialects.signatures import holds_signatures
+from monorelay.plan.resolution import Resolution, Target
+from monorelay.plan.resolving import LevelWanted
+from monorelay.relay.affinity import Pin, session_of
 from monorelay.relay.call import Asked, Call
+from monorelay.relay.complexity import Score, score_of
 from monorelay.relay.outcome import Answered
 from monorelay.relay.resources import Resources
 from monorelay.store.objects import Owner
-from monorelay.upstream.keypool import Key
+
+if TYPE_CHECKING:
+    from monorelay.relay.errand import Errand
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """``key`` is the fingerprint to prefer, or None."""
+    """``key`` is the fingerprint to prefer, or None. ``session`` names the conversation, "" where nobody asks for its name;
+    ``pin`` is where it was answered last.
+    """
 
-    targets: tuple[Target, ...]
+    resolution: Resolution
     key: str | None
+    session: str = ""
+    pin: Pin | None = None
+    score: Score | None = None
 
 
 async def take_aim(call: Call, asked: Asked, resources: Resources) -> Aim:
@@ -35,13 +48,44 @@ async def take_aim(call: Call, asked: Asked, resources: Resources) -> Aim:
     if pinned is None and ("provider" in call.query or "x-monorelay-provider" in call.fields):
         named = _named_provider(call)
         pinned = catalogue.provider_named(named) if named else None
+    score: Score | None = None
     if asked.model:
-        resolution = catalogue.resolve(call.route, asked.model, pinned)
+        try:
+            resolution = catalogue.resolve(call.route, asked.model, pinned)
+        except LevelWanted:
+            score = look_at(call, asked)
+            resolution = catalogue.resolve(call.route, asked.model, pinned, score.chosen)
     else:
         if pinned is None and call.client is not None and call.client.provider in call.route.lanes:
             pinned = call.client.provider
         resolution = catalogue.without_model(call.route, pinned)
-    return Aim(resolution.targets, owner.key if owner is not None else None)
+    key = owner.key if owner is not None else None
+    session = _session(call, asked, resolution)
+    if not session:
+        return Aim(resolution, key, score=score)
+    pin = resources.affinity.pin(session, resources.clock.monotonic()) if _keeps_place(call, asked) else None
+    return Aim(resolution, key or (pin.key if pin is not None else None), session, pin, score)
+
+
+def look_at(call: Call, asked: Asked) -> Score:
+    """How complex the request looks, by the rules of its generation."""
+    spec = call.plan.config.routing.complexity
+    assert spec is not None, "only a plan with complexity asks for it"
+    return score_of(conversation_of(call.route.spec.needs or "", asked.json), spec)
+
+
+def _session(call: Call, asked: Asked, resolution: Resolution) -> str:
+    """The conversation's name, where somebody will use it: the operator, a provider, or several targets to choose from."""
+    if not asked.json:
+        return ""
+    spec = call.plan.config.routing.affinity
+    wanted = spec.enabled or not resolution.is_plain or resolution.legs[0].targets[0].provider.spec.session_header is not None
+    return session_of(call, asked, spec) if wanted else ""
+
+
+def _keeps_place(call: Call, asked: Asked) -> bool:
+    """Whether this call stays where its conversation was: by configuration, or because only the signer takes its thinking back."""
+    return call.plan.config.routing.affinity.enabled or holds_signatures(asked.raw)
 
 
 def _named_provider(call: Call) -> str | None:
@@ -71,8 +115,11 @@ def _ids(call: Call, asked: Asked) -> Iterator[str]:
             yield value
 
 
-def remember(call: Call, target: Target, key: Key | None, answered: Answered, resources: Resources) -> None:
-    """Keeps who made the objects of this answer, so that later calls about them find their way back."""
+def remember(errand: Errand, target: Target, answered: Answered) -> None:
+    """Keeps who made the objects of this answer, so that later calls about them find their way back; and where its conversation was
+    answered.
+    """
+    call, resources, key = errand.call, errand.resources, errand.trail.key
     if call.method == "DELETE":
         for value in call.parameters.values():
             resources.objects.forget(unquote(value))
@@ -81,3 +128,6 @@ def remember(call: Call, target: Target, key: Key | None, answered: Answered, re
             # What a client only looks at may be content that somebody wrote: it never moves an object that is known already.
             if call.method == "POST" or resources.objects.recall(object_id) is None:
                 resources.objects.remember(object_id, Owner(target.provider.name, key.fingerprint))
+        if errand.aim.session:
+            until = resources.clock.monotonic() + call.plan.config.routing.affinity.ttl
+            resources.affinity.keep(errand.aim.session, target, key.fingerprint, until)

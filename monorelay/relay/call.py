@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +79,8 @@ class Asked:
     json: Mapping[str, Any]
     raw: bytes
     named: Callable[[str], bytes]  # the body with another model name spliced in, all else byte for byte
+    rewritten: Callable[[Mapping[str, Any], Collection[str], str | None], bytes] | None = None
+    """A JSON body with members set, others taken out, and the model renamed, all else byte for byte."""
 
 
 def read_body(call: Call, raw: bytes) -> Asked:
@@ -96,7 +98,7 @@ def _asked_in_json(body: JsonBody, rule: str) -> Asked:
     if model is None and rule == "required":
         raise RelayError(INVALID_REQUEST, "The body has no 'model'.", param="model")
     _check_length(model or "")
-    return Asked(model or "", body.stream, body.fields, body.raw, body.with_model)
+    return Asked(model or "", body.stream, body.fields, body.raw, body.with_model, body.with_fields)
 
 
 def _asked_in_multipart(raw: bytes, content_type: str, rule: str) -> Asked:

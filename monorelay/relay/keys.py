@@ -3,55 +3,77 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from monorelay.dialects.interface import Usage
 from monorelay.errors import NO_KEYS, RelayError
 from monorelay.plan.resolution import Target
-from monorelay.relay.outcome import Outcome, Refused, RefusedInStream
+from monorelay.relay.errand import Errand
+from monorelay.relay.outcome import Answered, Broke, Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect
-from monorelay.upstream.keypool import KeyPool, Loan
-from monorelay.upstream.waits import cooldown_seconds
+from monorelay.upstream.interface import Phase
+from monorelay.upstream.keypool import KeyPool, KeyState, Loan
+from monorelay.upstream.waits import cooldown_seconds, spent
 
 log = logging.getLogger("monorelay.relay")
 
-_DOING = (("cooling", "cooling down"), ("resting", "resting"), ("limited", "at a limit"), ("expired", "expired"))
+UNSENT: tuple[Phase, ...] = ("connect", "tls")  # where a request ends that no upstream has seen
+BYTES_OF_A_TOKEN = 4  # of a request, when its tokens are guessed for a limit
+MOST_EXPECTED = 4096  # tokens that an answer is expected to have at most, whatever its request allows
 
 
-def choose_key(target: Target, pool: KeyPool, tried: list[str], preferred: str | None, resources: Resources) -> Loan | None:
+def choose_key(errand: Errand, target: Target, pool: KeyPool, tried: list[str]) -> Loan | None:
     """A usable key of this call's own generation, whatever a reload since then has brought or taken away."""
+    resources = errand.resources
     own = target.provider.keys
     now = resources.clock.monotonic()
+    tokens = _expected_tokens(errand) if target.provider.counts_tokens else 0
     wall = resources.clock.now()
-    while (loan := pool.choose(now, resources.draw, tried=tried, prefer=preferred, model=target.model, wall=wall)) is not None:
+    while (
+        loan := pool.choose(now, resources.draw, tried=tried, prefer=errand.aim.key, model=target.model, tokens=tokens, wall=wall)
+    ) is not None:
         tried.append(loan.key.fingerprint)
         if any(loan.key.fingerprint == known.fingerprint for known in own):
             return loan
         pool.release(loan, now, sent=False)
     for known in own:
         if known.enabled and known.fingerprint not in tried:
-            lent = pool.lend(known.fingerprint, now, model=target.model)
+            lent = pool.lend(known.fingerprint, now, model=target.model, tokens=tokens)
             if lent is not None:
                 tried.append(known.fingerprint)
                 return lent
     return None
 
 
-def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, target: Target, pool: KeyPool, resources: Resources) -> None:
-    """What the attempt said of its key. Every chosen key is settled exactly once."""
+def _expected_tokens(errand: Errand) -> int:
+    """What a limit of tokens is charged until the upstream tells the true number."""
+    body = errand.asked.json
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
+    allowed = next((limit for limit in limits if isinstance(limit, int) and limit > 0), 0)
+    return len(errand.asked.raw) // BYTES_OF_A_TOKEN + min(allowed, MOST_EXPECTED)
+
+
+def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, target: Target, pool: KeyPool) -> None:
+    """What the attempt said of its key, and of the target. Every loan is settled exactly once."""
+    resources = errand.resources
     now = resources.clock.monotonic()
     name, key = target.provider.name, loan.key
     status, headers = told(outcome)
     match effect:
         case KeyEffect.FINE:
-            pool.succeed(loan, now)
+            pool.succeed(loan, now, _tokens(errand.trail.usage))
         case KeyEffect.COOL:
-            seconds = cooldown_seconds(headers, b"", resources.clock.now(), target.provider.spec.rate_limit_cooldown)
+            body = outcome.body if isinstance(outcome, Refused) else b""
+            usual = target.provider.spec.rate_limit_cooldown
+            seconds = cooldown_seconds(headers, body, resources.clock.now(), usual, resources.wait_rules(target.provider))
             pool.cool(loan, now + seconds)
             resources.tally.cooled(name, key.label)
             log.info("provider=%s key=%s is cooling for %.1f s after a 429", name, key.label, seconds)
         case KeyEffect.REST:
             until = pool.rest(loan, now)
+            if status == 402:
+                resources.wants_balance(name)
             log.warning(
                 "provider=%s key=%s was refused with %s: it rests for %.0f s; replace it or check its account",
                 name,
@@ -60,7 +82,42 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, target: Target, 
                 until - now,
             )
         case KeyEffect.NONE:
-            pool.release(loan, now)
+            pool.release(loan, now, sent=not (isinstance(outcome, Broke) and outcome.failure.phase in UNSENT))
+    _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
+    _judge_target(outcome, status, target, resources, now)
+
+
+def _steer(headers: Sequence[tuple[str, str]], loan: Loan, target: Target, pool: KeyPool, resources: Resources, now: float) -> None:
+    """An answer that says that nothing is left of this key's limits puts the others before it until then."""
+    if target.provider.spec.rate_limits.remaining and headers:
+        seconds = spent(dict(headers), resources.clock.now(), resources.wait_rules(target.provider))
+        if seconds is not None:
+            pool.steer(loan.key.fingerprint, now + seconds, loan.model)
+
+
+def _judge_target(outcome: Outcome, status: int | None, target: Target, resources: Resources, now: float) -> None:
+    """Its circuit: no whole answer, a broken one, and 5xx are the upstream's own faults."""
+    match outcome:
+        case Answered(broken=broken):
+            is_faulty = bool(broken)
+        case Refused() | RefusedInStream():
+            is_faulty = status is not None and not 400 <= status < 500
+        case Broke():
+            is_faulty = True
+        case _:
+            return
+    if is_faulty:
+        resources.circuits.failed(target, now)
+    else:
+        resources.circuits.worked(target)
+
+
+def _tokens(usage: object) -> int | None:
+    """All that the upstream counted; None where it told nothing."""
+    if not isinstance(usage, Usage):
+        return None
+    counted = [count for count in (usage.input, usage.cache_read, usage.cache_write, usage.output) if count is not None]
+    return sum(counted) if counted else None
 
 
 def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
@@ -73,24 +130,41 @@ def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
     return None, {}
 
 
+# ---------------------------------------------------------------------------------------------------- none is left
+
+_DOING = {
+    frozenset({"cooling"}): "cooling down",
+    frozenset({"resting"}): "resting",
+    frozenset({"cooling", "resting"}): "cooling down or resting",
+    frozenset({"limited"}): "at their limits",
+    frozenset({"no credit"}): "out of credit",
+}
+
+
 def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
     """The sentence that says why no key is usable, and when the next one will be."""
     name = target.provider.name
-    now, wall = resources.clock.monotonic(), resources.clock.now()
-    states = pool.states(now, target.model, wall=wall)
-    soonest = pool.next_free(now, target.model, wall=wall)
-    kinds = [state.reason for state in states if state.reason != "disabled"]
+    now = resources.clock.monotonic()
+    states = pool.states(now, target.model, wall=resources.clock.now())
+    soonest = pool.next_free(now, target.model)
+    able = [state for state in states if state.reason not in ("disabled", "expired")]
     if not states:
         why = "none is configured"
-    elif not kinds:
-        why = "all are disabled" if len(states) > 1 else "the only one is disabled"
+    elif not able:
+        doing = "expired" if any(state.reason == "expired" for state in states) else "disabled"
+        why = f"all are {doing}" if len(states) > 1 else f"the only one is {doing}"
     else:
-        doing = " or ".join(words for reason, words in _DOING if reason in kinds) or "cooling down"
-        why = f"all {len(kinds)} are {doing}" if len(kinds) > 1 else f"the only one is {doing}"
+        doing = _doing(able)
+        why = f"all {len(able)} are {doing}" if len(able) > 1 else f"the only one is {doing.replace('their', 'its')}"
         if soonest is not None:
             why += f"; the next is free in {max(1, round(soonest))} s"
     text = f"[{name}] No available keys for provider '{name}': {why}"
     return RelayError(NO_KEYS, text, retry_after=soonest, curable=soonest is not None)
+
+
+def _doing(states: Sequence[KeyState]) -> str:
+    reasons = frozenset(state.reason for state in states if state.reason)
+    return _DOING.get(reasons) or "cooling down, resting or at their limits"
 
 
 def upload_spent(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
@@ -98,4 +172,4 @@ def upload_spent(target: Target, pool: KeyPool, resources: Resources) -> RelayEr
     text = (
         f"[{target.provider.name}] The upload had begun when its key was rate-limited, and it cannot be sent twice; send it again."
     )
-    return RelayError(NO_KEYS, text, retry_after=pool.next_free(resources.clock.monotonic(), target.model) or 1.0)
+    return RelayError(NO_KEYS, text, retry_after=pool.next_free(resources.clock.monotonic()) or 1.0)

@@ -3,8 +3,8 @@
     read the body → find the targets → for each target: for each usable key: attempt → verdict → until one answers
 
 Three promises, each with a test of that name: the body is parsed once; nothing is retried after the commit; an abandoned
-exchange is always closed. One request makes at most one attempt per key of a target, and moves on only where ``verdict.py``
-says so.
+exchange is always closed. One request makes at most one attempt per key of a target, and as many retries as were configured; it
+moves on only where ``verdict.py`` says so. Which target is next is ``course.py``'s business.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ from monorelay.dialects.interface import Translation
 from monorelay.dialects.local import LOCAL
 from monorelay.errors import PROXY, RelayError
 from monorelay.plan.resolution import Target
-from monorelay.relay.aim import Aim, remember, take_aim
-from monorelay.relay.attempt import Trail, attempt, begin_translation
+from monorelay.relay.aim import remember, take_aim
+from monorelay.relay.attempt import attempt
 from monorelay.relay.call import Body, Call, Reply, read_body
+from monorelay.relay.course import Course, wait_for_client
+from monorelay.relay.errand import Errand
+from monorelay.relay.explain import explains, give_explanation
 from monorelay.relay.keys import choose_key, no_keys, settle_key, told, upload_spent
 from monorelay.relay.local import answer_locally
 from monorelay.relay.outcome import Answered, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.refusal import refuse, relay_refusal, upstream_error
 from monorelay.relay.resources import Resources
+from monorelay.relay.sending import begin_translation
+from monorelay.relay.trail import Trail
 from monorelay.relay.verdict import KeyEffect, Next, judge
+from monorelay.relay.words import is_ignored, kind_of
 from monorelay.upstream.upload import Upload
 
 log = logging.getLogger("monorelay.relay")
@@ -47,6 +53,8 @@ async def carry(call: Call, body: Body, reply: Reply, resources: Resources) -> N
 
 
 async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: Resources) -> int:
+    if explains(call):
+        return await give_explanation(call, body, reply, resources)
     asked = read_body(call, b"" if isinstance(body, Upload) else body)
     local = LOCAL.get(call.route.spec.needs or "")
     try:
@@ -55,69 +63,83 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
         if local is None:
             raise
         return answer_locally(call, asked, local, reply, trail)
-    error: RelayError | None = None
-    for target in aim.targets:
+    errand = Errand(call, asked, body, reply, aim, trail, resources)
+    course = Course(aim.resolution, aim.pin, trail, resources, call.plan.config.routing.hold)
+    while (target := course.next()) is not None or await course.holds(reply):
+        if target is None:
+            continue
         if target.lane.local is not None:
             return answer_locally(call, asked, target.lane.local, reply, trail)
-        translation = begin_translation(call, asked, target, trail, resources)
-        up = body if isinstance(body, Upload) else translation.request
-        outcome = await _try_keys(call, target, aim, translation, up, reply, trail, resources)
+        if local is not None and resources.lacks(target):
+            return answer_locally(call, asked, local, reply, trail)
+        try:
+            translation, trail.lost = begin_translation(call, asked, target, resources.clock.now(), resources.new_id)
+        except RelayError as error:
+            course.failed(target, error)
+            continue
+        outcome = await _try_keys(errand, target, translation)
         match outcome:
             case Answered():
-                remember(call, target, trail.key, outcome, resources)
+                remember(errand, target, outcome)
                 return outcome.status
             case Left():
                 return 499
             case Refused(status=404 | 405 | 501) if local is not None:
+                resources.note_lack(target)
                 return answer_locally(call, asked, local, reply, trail)
             case Refused() | RefusedInStream():
+                if not course.is_alone and course.turns(kind_of(target, outcome), target, upstream_error(target, outcome)):
+                    continue
                 return relay_refusal(call, reply, target, translation, outcome, trail)
             case RelayError():
-                error = outcome
-    assert error is not None, "an aim has at least one target"
-    raise error
+                course.failed(target, outcome)
+    if reply.gone:
+        return 499
+    raise course.failure()
 
 
 async def _try_keys(
-    call: Call,
-    target: Target,
-    aim: Aim,
-    translation: Translation,
-    body: Body,
-    reply: Reply,
-    trail: Trail,
-    resources: Resources,
+    errand: Errand, target: Target, translation: Translation
 ) -> Answered | Left | Refused | RefusedInStream | RelayError:
     """One target, key by key. A RelayError is returned, not raised: another target may still do better."""
+    reply, trail, resources = errand.reply, errand.trail, errand.resources
+    body = errand.body if isinstance(errand.body, Upload) else translation.request
     pool = resources.pool(target.provider.name)
     tried: list[str] = []
+    retries = 0
     last: RelayError | None = None
     trail.target = target
+    resources.budget.asked(resources.clock.monotonic())
     while True:
         if isinstance(body, Upload) and body.taken:
             return last or upload_spent(target, pool, resources)
-        loan = choose_key(target, pool, tried, aim.key, resources)
+        loan = choose_key(errand, target, pool, tried)
         if loan is None:
             return last or no_keys(target, pool, resources)
         outcome: Outcome | None = None
         try:
-            outcome = await attempt(call, target, loan.key, translation, body, reply, trail, resources)
+            outcome = await attempt(errand, target, loan.key, translation, body)
         finally:
             if outcome is None:
                 pool.release(loan, resources.clock.monotonic())
-        if isinstance(outcome, Answered):
-            settle_key(KeyEffect.FINE, outcome, loan, target, pool, resources)
+        if isinstance(outcome, Answered | Left):
+            settle_key(KeyEffect.FINE if isinstance(outcome, Answered) else KeyEffect.NONE, outcome, loan, errand, target, pool)
             return outcome
-        if isinstance(outcome, Left):
-            settle_key(KeyEffect.NONE, outcome, loan, target, pool, resources)
-            return outcome
-        verdict = judge(told(outcome)[0])
-        settle_key(verdict.key, outcome, loan, target, pool, resources)
+        verdict = judge(told(outcome)[0], is_ignored(target, outcome))
+        settle_key(verdict.key, outcome, loan, errand, target, pool)
         if verdict.next is Next.RELAY:
             assert isinstance(outcome, Refused | RefusedInStream)
             return outcome
         last = upstream_error(target, outcome)
-        if verdict.next is Next.TARGET:
+        if verdict.next is Next.KEY:
+            if verdict.key is KeyEffect.COOL:
+                last = None  # with no key left, the answer is no_keys: when to come again is what the client needs
+            continue
+        pause = resources.pause_before_retry(target, outcome, retries)
+        if pause is None or isinstance(body, Upload):
             return last
-        if verdict.key is KeyEffect.COOL:
-            last = None  # with no key left, the answer is no_keys: when to come again is what the client needs
+        retries += 1
+        await wait_for_client(reply, pause)
+        if reply.gone:
+            return Left()
+        tried.clear()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from monorelay.dialects.local import LocalAnswer
-from monorelay.relay.attempt import Trail
 from monorelay.relay.call import Asked, Call, Reply
 from monorelay.relay.refusal import JSON
+from monorelay.relay.trail import Trail
 
 
 def answer_locally(call: Call, asked: Asked, local: LocalAnswer, reply: Reply, trail: Trail) -> int:

@@ -16,7 +16,7 @@ from monorelay.relay.inflate import Inflater, Undecodable
 from monorelay.relay.outcome import Broke, Headers, Outcome, Refused, RefusedInStream
 
 if TYPE_CHECKING:
-    from monorelay.relay.attempt import Trail
+    from monorelay.relay.trail import Trail
 
 JSON = ("content-type", "application/json")
 WRAPPED = 500  # characters of a foreign error page that the message quotes

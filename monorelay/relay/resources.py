@@ -13,29 +13,61 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from monorelay.clock import Clock
+from monorelay.config.circuit import CircuitSpec
 from monorelay.dialects.interface import Usage
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.plan import Plan, Provider
+from monorelay.plan.resolution import Target
+from monorelay.relay.affinity import Affinity
+from monorelay.relay.backoff import Budget, pause_before_retry
+from monorelay.relay.balance import Pace
 from monorelay.relay.call import Call
+from monorelay.relay.circuit import Circuits
+from monorelay.relay.outcome import Outcome
+from monorelay.relay.pools import Pools
+from monorelay.relay.recent import Recent
 from monorelay.relay.tally import Tally
 from monorelay.store.objects import ObjectMemory
 from monorelay.upstream.interface import Engine
-from monorelay.upstream.keypool import Key, KeyPool, PoolRules
+from monorelay.upstream.keypool import KeyPool
+from monorelay.upstream.waits import WaitRules
 
 if TYPE_CHECKING:
-    from monorelay.relay.attempt import Trail
+    from monorelay.relay.trail import Trail
 
 log = logging.getLogger("monorelay.calls")
 
 LOSSES_TOLD = 20  # in the log's line of a call
+TRIES_TOLD = 20
+LACKING_FOR = 600.0  # seconds until a provider is asked again for an endpoint that it did not have
+MOST_HELD = 1000  # calls that wait for a key at the same time
+
+
+class Holding:
+    """How many calls wait for a key. Mutable: ``count``."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def enter(self) -> bool:
+        """Whether there is room for another one."""
+        if self.count >= MOST_HELD:
+            return False
+        self.count += 1
+        return True
+
+    def leave(self) -> None:
+        self.count -= 1
 
 
 class Resources:
     """One per worker.
 
-    Mutable: ``_pools`` (by provider, changed by adopt and by attempts), ``lists`` (changed by the roster), ``_catalogue`` (rebuilt
-    when plan or lists change), ``tally``.
+    Mutable: ``lists`` (changed by the roster), ``_catalogue`` (rebuilt when plan or lists change), ``_lacking`` (what providers
+    turned out not to have), and each of its parts, which say for themselves what changes in them.
     """
 
     def __init__(
@@ -45,6 +77,7 @@ class Resources:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         draw: Callable[[], float] = random.random,
+        pools: Pools | None = None,
     ) -> None:
         self.engine = engine
         self.objects = objects
@@ -52,8 +85,16 @@ class Resources:
         self.loop = loop
         self.draw = draw
         self.tally = Tally()
+        self.pools = pools or Pools()
+        self.circuits = Circuits(CircuitSpec())
+        self.budget = Budget()
+        self.pace = Pace()
+        self.affinity = Affinity()
+        self.recent = Recent()
+        self.holding = Holding()
+        self.wants_balance: Callable[[str], None] = _nobody_asks  # told a provider that has just asked for payment
         self.lists: Mapping[str, Sequence[ModelEntry]] = {}
-        self._pools: dict[str, KeyPool] = {}
+        self._lacking: dict[tuple[str, str], float] = {}  # (provider, capability): until when it is not asked
         self._catalogue: Catalogue | None = None
         self._plan: Plan | None = None
         self._prefix = secrets.token_hex(6)
@@ -63,21 +104,40 @@ class Resources:
 
     def adopt(self, plan: Plan) -> None:
         """Takes over the next plan: pools of providers that are gone go, keys that stay keep their state."""
-        strategy = plan.config.routing.strategy
-        for name, provider in plan.providers.items():
-            keys = tuple(Key(key.fingerprint, key.label, key.weight, key.enabled) for key in provider.keys)
-            rules = PoolRules(strategy, provider.spec.rate_limit_cooldown)
-            pool = self._pools.get(name)
-            if pool is None:
-                self._pools[name] = KeyPool(keys, rules)
-            else:
-                pool.adopt(keys, rules)
-        # A pool of a provider that this plan dropped stays while calls of older generations may still settle their keys in it.
+        self.pools.adopt(plan)
+        self.circuits.adopt(plan.config.routing.circuit)
         self._plan = plan
         self._catalogue = None
 
     def pool(self, provider: str) -> KeyPool:
-        return self._pools[provider]
+        return self.pools[provider]
+
+    def busy(self, provider: str) -> int:
+        """Calls in flight with a provider, all its keys together."""
+        return self.pools[provider].busy(self.clock.monotonic())
+
+    def wait_rules(self, provider: Provider) -> WaitRules:
+        return self.pools.wait_rules(provider)
+
+    def pause_before_retry(self, target: Target, outcome: Outcome, done: int) -> float | None:
+        """Seconds until the next attempt with this target, or None for no retry: also where the budget is spent."""
+        spec = target.provider.retry
+        if not spec.max_retries or self._plan is None:
+            return None
+        pause = pause_before_retry(outcome, spec, done, self.draw, self.clock.now())
+        share = self._plan.config.routing.retry_budget
+        return pause if pause is not None and self.budget.allows(share, self.clock.monotonic()) else None
+
+    # ------------------------------------------------------------------ what providers turned out not to have
+
+    def lacks(self, target: Target) -> bool:
+        """Whether this provider said lately that it has no such endpoint; nothing else of it is the worse for it."""
+        if not self._lacking:
+            return False
+        return self._lacking.get((target.provider.name, target.lane.translator.upstream), 0.0) > self.clock.monotonic()
+
+    def note_lack(self, target: Target) -> None:
+        self._lacking[target.provider.name, target.lane.translator.upstream] = self.clock.monotonic() + LACKING_FOR
 
     # ------------------------------------------------------------------ catalogue
 
@@ -121,6 +181,8 @@ class Resources:
                 if tokens is not None:
                     tally.spent(provider, kind, tokens)
                     told += f" {kind}={tokens}"
+        if len(trail.story) > 1:
+            told += f" trail={', '.join(trail.story[:TRIES_TOLD])!r}"
         if trail.lost:
             told += f" lossy={','.join(trail.lost[:LOSSES_TOLD])}"
         if trail.opened_at:
@@ -139,6 +201,10 @@ class Resources:
             )
 
 
+def _nobody_asks(provider: str) -> None:
+    """No provider has a balance to look at."""
+
+
 def _place(trail: Trail) -> str:
     if trail.target is None:
         return "-"
@@ -152,4 +218,4 @@ def _place(trail: Trail) -> str:
 
 
 def usable_keys(provider: Provider, resources: Resources) -> int:
-    return resources.pool(provider.name).available(resources.clock.monotonic(), wall=resources.clock.now())
+    return resources.pool(provider.name).available(resources.clock.monotonic())

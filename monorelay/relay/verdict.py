@@ -5,6 +5,7 @@ A pure table that can be read aloud:
     429              the key is cooling           → the next key; with none left, no_keys
     401, 402, 403    the key is refused           → it rests for long; the next key; with none left, upstream_error
     other 4xx        the caller's own fault       → the upstream's answer goes to the client; the key is fine
+    ignored ones     what the provider file says nobody is to see → the next key; with none left, upstream_error
     5xx, redirects   the upstream's fault         → upstream_error; says nothing about the key
     no whole answer  the network's or upstream's  → upstream_error; says nothing about the key
 """
@@ -42,12 +43,15 @@ _BY_STATUS = {
 }
 _CALLERS_FAULT = Verdict(KeyEffect.FINE, Next.RELAY)
 _UPSTREAMS_FAULT = Verdict(KeyEffect.NONE, Next.TARGET)
+_IGNORED = Verdict(KeyEffect.NONE, Next.KEY)
 
 
-def judge(status: int | None) -> Verdict:
-    """``status`` of an answer that was not a success; None when no whole answer came."""
+def judge(status: int | None, ignored: bool = False) -> Verdict:
+    """``status`` of an answer that was not a success; None when no whole answer came. ``ignored``: the provider file says so."""
     if status is None:
         return _UPSTREAMS_FAULT
+    if ignored:
+        return _IGNORED
     verdict = _BY_STATUS.get(status)
     if verdict is not None:
         return verdict

@@ -1,0 +1,179 @@
+"""The course of one call: which target is asked next, and what is said when none is left.
+
+    the legs in order, the targets of a leg as its strategy says
+    a target whose circuit is open, or whose name led nowhere, is passed over; such a target is the last resort
+    a refusal for length or content turns to the legs that were written for it, once
+    where only keys were missing, the call may be held until the soonest is free
+
+Only what another target could cure goes on to it; the line decides that, and tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from math import inf
+
+from monorelay.dialects.refusal_kinds import Kind
+from monorelay.errors import CASCADE, NO_KEYS, RelayError
+from monorelay.plan.resolution import Leg, Resolution, Target
+from monorelay.relay.affinity import Pin
+from monorelay.relay.balance import ordered
+from monorelay.relay.call import Reply
+from monorelay.relay.resources import Resources
+from monorelay.relay.trail import Trail
+
+LISTED = 20  # failures that a cascade_error names
+
+
+class Course:
+    """Mutable: what is still to be asked (``_ahead``), what was put off (``_resort``), what failed, whether it has turned, and how
+    long it may still be held.
+    """
+
+    __slots__ = ("_resolution", "_resources", "_trail", "_pin", "_ahead", "_resort", "_failures", "_turned", "_patience")
+
+    def __init__(self, resolution: Resolution, pin: Pin | None, trail: Trail, resources: Resources, hold: float) -> None:
+        self._resolution = resolution
+        self._resources = resources
+        self._trail = trail
+        self._pin = pin
+        self._ahead: deque[Target] = deque()
+        self._resort: list[Target] = []
+        self._failures: list[tuple[str, RelayError, Target | None]] = []
+        self._turned = False
+        self._patience = hold
+        self._take(resolution.legs)
+
+    def __repr__(self) -> str:
+        return f"<Course ahead {list(self._ahead)} failed {len(self._failures)}>"
+
+    @property
+    def is_alone(self) -> bool:
+        """There never was more than one target: its refusal is the answer."""
+        return self._resolution.is_plain
+
+    def next(self) -> Target | None:
+        """The target to ask now; None when none is left."""
+        resources = self._resources
+        while self._ahead:
+            target = self._ahead.popleft()
+            if self.is_alone or resources.circuits.lets(target, resources.clock.monotonic()):
+                return target
+            self._resort.append(target)
+            self._trail.skip(target, "circuit open")
+        return self._resort.pop(0) if self._resort else None
+
+    # ------------------------------------------------------------------ what the line tells
+
+    def failed(self, target: Target, error: RelayError) -> None:
+        """Another target may do better."""
+        self._failures.append((_place(target), error, target))
+
+    def turns(self, kind: Kind, target: Target, error: RelayError) -> bool:
+        """Whether the course goes on after the caller's request was refused for this reason; if not, the refusal stands."""
+        if kind == "model_not_found":
+            if not (self._ahead or self._resort or self._failures):
+                return False
+            self.failed(target, error)
+            return True
+        legs: tuple[Leg, ...] = ()
+        if kind == "context_length":
+            legs = self._resolution.context_length
+        elif kind == "content_filter":
+            legs = self._resolution.content_filter
+        if not legs or self._turned:
+            return False
+        self._turned = True
+        self.failed(target, error)
+        self._ahead.clear()
+        self._resort.clear()
+        self._take(legs)
+        return True
+
+    async def holds(self, reply: Reply) -> bool:
+        """Waits for the soonest key of those that were asked, if that is allowed and worth it; whether to go on."""
+        if self._patience <= 0.0 or reply.gone:
+            return False
+        resources = self._resources
+        now = resources.clock.monotonic()
+        waits: list[tuple[float, Target]] = []
+        for _, error, target in self._failures:
+            if target is not None and error.body.type == NO_KEYS.type:
+                wait = resources.pool(target.provider.name).next_free(now, target.model)
+                if wait is not None:
+                    waits.append((wait, target))
+        soonest = min((wait for wait, _ in waits), default=inf)
+        if soonest > self._patience or not resources.holding.enter():
+            return False
+        try:
+            await wait_for_client(reply, soonest)
+        finally:
+            resources.holding.leave()
+        if reply.gone:
+            return False
+        self._patience -= max(0.01, resources.clock.monotonic() - now)
+        ready = [target for wait, target in waits if wait <= soonest]
+        self._failures = [failure for failure in self._failures if failure[2] not in ready]
+        self._ahead.extend(ready)
+        return True
+
+    def failure(self) -> RelayError:
+        """What is told when no target is left."""
+        assert self._failures, "a course has at least one target"
+        if len(self._failures) == 1 and not self._resolution.cascade:
+            return self._failures[0][1]
+        told = [f"{place}: {error.body.type}: {error.body.message}" for place, error, _ in self._failures[:LISTED]]
+        if len(self._failures) > LISTED:
+            told.append(f"and {len(self._failures) - LISTED} more")
+        waits = [error.retry_after for _, error, _ in self._failures if error.retry_after is not None]
+        name = f" '{self._resolution.cascade}'" if self._resolution.cascade else ""
+        count = len(self._failures)
+        text = f"Every model of the cascade{name} failed ({count}): " if count > 1 else f"The cascade{name} failed: "
+        return RelayError(
+            CASCADE,
+            text + "; ".join(told),
+            retry_after=min(waits, default=None),
+            upstream_status=next(
+                (error.upstream_status for _, error, _ in reversed(self._failures) if error.upstream_status), None
+            ),
+            curable=any(error.curable for _, error, _ in self._failures),
+        )
+
+    # ------------------------------------------------------------------ the order
+
+    def _take(self, legs: Iterable[Leg]) -> None:
+        for leg in legs:
+            if leg.refusal is not None:
+                self._failures.append((leg.model, leg.refusal, None))
+                continue
+            targets = leg.targets
+            if len(targets) > 1:
+                resources = self._resources
+                targets = self._pinned_first(ordered(leg, resources.draw, resources.busy, resources.pace))
+            self._ahead.extend(targets)
+
+    def _pinned_first(self, targets: Iterable[Target]) -> tuple[Target, ...]:
+        """Where the conversation was answered last, then the others. sorted() keeps their order."""
+        pin = self._pin
+        if pin is None:
+            return tuple(targets)
+        return tuple(sorted(targets, key=lambda target: (target.provider.name, target.model) != (pin.provider, pin.model)))
+
+
+def _place(target: Target) -> str:
+    return f"{target.model or target.lane.translator.upstream}@{target.provider.name}"
+
+
+async def wait_for_client(reply: Reply, seconds: float) -> None:
+    """So long, or until the client leaves."""
+    gone = asyncio.Event()
+    reply.on_gone = gone.set
+    try:
+        async with asyncio.timeout(seconds):
+            await gone.wait()
+    except TimeoutError:
+        pass
+    finally:
+        reply.on_gone = None

@@ -1,0 +1,23 @@
+"""One call under way: what the line hands from step to step, so that each step takes one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monorelay.relay.aim import Aim
+from monorelay.relay.call import Asked, Body, Call, Reply
+from monorelay.relay.resources import Resources
+from monorelay.relay.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """``asked`` is what the body says; ``trail`` grows with each attempt."""
+
+    call: Call
+    asked: Asked
+    body: Body
+    reply: Reply
+    aim: Aim
+    trail: Trail
+    resources: Resources

@@ -1,0 +1,82 @@
+"""The latest attempts of this worker, as they went out, so that one can be shown again as a curl command.
+
+They are kept in memory only, within bounds, and without what a large upload held. Credentials are taken out when one is shown: by
+the provider's own scrubber, and whatever a header rule took from a reference.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import deque
+from dataclasses import dataclass
+
+from monorelay.plan.resolution import Target
+from monorelay.upstream.interface import UpstreamRequest
+from monorelay.upstream.keypool import Key
+from monorelay.upstream.upload import Upload
+
+MOST = 200  # attempts
+MOST_BYTES = 4 * 1024 * 1024  # of bodies, all together
+LONGEST = 256 * 1024  # bytes of one body; a larger one is left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    call: str
+    target: Target
+    label: str
+    request: UpstreamRequest
+    size: int
+
+
+class Recent:
+    """Mutable: ``_kept``, the newest at the end, and ``_bytes``, the size of all bodies in it."""
+
+    __slots__ = ("_kept", "_bytes")
+
+    def __init__(self) -> None:
+        self._kept: deque[_Kept] = deque()
+        self._bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Recent {len(self._kept)} attempts, {self._bytes} bytes>"
+
+    def note(self, call: str, target: Target, key: Key, request: UpstreamRequest) -> None:
+        body = request.body
+        size = len(body) if isinstance(body, bytes) else 0
+        if size > LONGEST or isinstance(body, Upload):
+            request = UpstreamRequest(request.method, request.url, request.headers, None, request.timeouts)
+            size = -1
+        self._kept.append(_Kept(call, target, key.label, request, size))
+        self._bytes += max(0, size)
+        while len(self._kept) > MOST or self._bytes > MOST_BYTES:
+            self._bytes -= max(0, self._kept.popleft().size)
+
+    def curl(self, call: str) -> list[str]:
+        """Every attempt of this call as a command, the first one first; none where it is not remembered (any more)."""
+        return [_command(kept, number) for number, kept in enumerate((one for one in self._kept if one.call == call), 1)]
+
+
+def _command(kept: _Kept, number: int) -> str:
+    request = kept.request
+    provider = kept.target.provider
+    hidden = kept.target.lane.request.secret_names
+    lines = [
+        f"# attempt {number}: provider {provider.name}, key {kept.label}",
+        f"curl -sS -X {request.method} {shlex.quote(request.url)}",
+    ]
+    for line in request.headers:
+        name, colon, value = line.partition(":")
+        shown = f"{name}: ${_variable(name)}" if colon and name.lower() in hidden else line
+        quote = f'"{shown}"' if shown is not line else shlex.quote(line)
+        lines.append(f"  -H {quote}")
+    if isinstance(request.body, bytes):
+        lines.append(f"  --data-raw {shlex.quote(request.body.decode('utf-8', 'backslashreplace'))}")
+    elif kept.size < 0:
+        lines.append("  --data-binary @BODY    # it was too large to be kept")
+    text = " \\\n".join(lines[1:])
+    return provider.scrubber.clean(f"{lines[0]}\n{text}".encode()).decode()
+
+
+def _variable(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name.upper())

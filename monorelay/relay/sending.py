@@ -1,0 +1,86 @@
+"""What is sent to a target: the body in its dialect, with the operator's rules applied, and the finished request around it.
+
+Nothing here opens a socket: ``explain`` and the replay of a provider's own cases show with these functions what would be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monorelay.dialects.envelopes import as_json
+from monorelay.dialects.interface import Hints, Translation, Untranslatable
+from monorelay.dialects.tool_text import without_tools
+from monorelay.errors import INVALID_REQUEST, RelayError
+from monorelay.plan.headers import header_safe
+from monorelay.plan.resolution import Target
+from monorelay.relay.call import Asked, Body, Call
+from monorelay.upstream.interface import UpstreamRequest
+from monorelay.upstream.upload import Upload
+
+
+def begin_translation(
+    call: Call, asked: Asked, target: Target, now: float, new_id: Callable[[str], str]
+) -> tuple[Translation, tuple[str, ...]]:
+    """The request in the target's dialect, and what it lost. Raises RelayError (400) where it cannot be said there.
+
+    In order: the rules of the configuration, in the client's own dialect; tools as text for models that take none; translation.
+    """
+    lane = target.lane
+    body, raw = asked.json, asked.raw
+    is_renamed = bool(target.model) and target.model != asked.model
+    lost: tuple[str, ...] = ()
+    changes = call.plan.payload.changes(call.route.spec, call.route.spec.needs or "", target.asked, body) if body else None
+    if changes and asked.rewritten is not None:
+        body = {name: value for name, value in {**body, **changes.fields}.items() if name not in changes.removed}
+        raw = asked.rewritten(changes.fields, changes.removed, target.model if is_renamed else None)
+    if call.plan.toolless is not None and body and call.plan.toolless.fullmatch(target.model):
+        body, lost = without_tools(lane.translator.client, body)
+        raw = as_json({**body, "model": target.model}) if lost else raw
+    if not lost and not changes and is_renamed:
+        raw = asked.named(target.model)
+    hints = Hints(target.model, int(now), new_id, lane.quirks_of(target.model), lane.strict)
+    try:
+        if lost and lane.strict:
+            raise Untranslatable(lost[0], f"the model takes no '{lost[0]}', and nothing may be lost on this way (strict)")
+        translation = lane.translator.begin(body, raw, hints)
+    except Untranslatable as error:
+        text = f"[{target.provider.name}] The request cannot be sent to this provider: {error}"
+        raise RelayError(INVALID_REQUEST, text, param=error.field) from error
+    return translation, (*lost, *translation.lost)
+
+
+def upstream_request(call: Call, target: Target, fingerprint: str, body: Body, session: str = "") -> UpstreamRequest:
+    """The finished request for this target with the key of this fingerprint. ``session`` names the conversation, or is "".
+
+    Raises RelayError (400) for a model that would climb out of the place that a template gives it.
+    """
+    lane = target.lane
+    values = {"model": header_safe(target.model), "request_id": call.id, "client": call.client.name if call.client else ""}
+    if call.parameters:
+        values.update({name: header_safe(value) for name, value in call.parameters.items()})
+    headers = lane.request.lines(call.fields, fingerprint, values)
+    if body or isinstance(body, Upload):
+        headers = _with_content_type(headers, call, call.route.spec.body)
+    if session and target.provider.spec.session_header is not None:
+        headers = _with_session(headers, target.provider.spec.session_header, session)
+    return UpstreamRequest(
+        method=call.method,
+        url=lane.url.render(call.parameters, call.query, target.model),
+        headers=headers,
+        body=body if isinstance(body, Upload) or body else None,
+        timeouts=target.timeouts,
+    )
+
+
+def _with_content_type(headers: tuple[str, ...], call: Call, body: str) -> tuple[str, ...]:
+    """The body keeps the type that the client gave it: without one, libcurl would call it a web form."""
+    if any(line[:13].lower() == "content-type:" for line in headers):
+        return headers
+    kind = call.fields.get("content-type") or ("application/json" if body == "json" else "application/octet-stream")
+    return (*headers, f"content-type: {kind}")
+
+
+def _with_session(headers: tuple[str, ...], name: str, session: str) -> tuple[str, ...]:
+    """The provider's own word for a conversation, unless a rule has said one already."""
+    begin = f"{name.lower()}:"
+    return headers if any(line.lower().startswith(begin) for line in headers) else (*headers, f"{name}: {session}")
