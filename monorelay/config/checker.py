@@ -46,7 +46,8 @@ class Checker(Validator):  # type: ignore[misc]  # Cerberus ships no types
 
     def _validate_schema(self, schema: Any, field: str, value: Any) -> None:
         """{'type': ['dict', 'string'], 'anyof': [{'check_with': 'schema'}, {'check_with': 'bulk_schema'}]}"""
-        if value:
+        # Of a field that is a list or a mapping, ``schema`` has the mapping's fields, and ``texts`` speaks of the list.
+        if value and not (isinstance(value, list) and "texts" in self._resolve_rules_set(self.schema[field])):
             super()._validate_schema(schema, field, value)
 
     def _validate_keysrules(self, schema: Any, field: str, value: Any) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
+
+from monorelay.config.reading import Node
+from monorelay.config.scalars import filled, flag, model, number
+from monorelay.config.schema import Schema, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +30,78 @@ class ComplexitySpec:
     thresholds: Thresholds = Thresholds()
     weights: tuple[tuple[str, float], ...] = ()
     words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+_SCORE = number(0, 1)
+_WEIGHT = number(-1000, 1000)
+
+
+def part(value: Any) -> str:
+    """What a part of the score is called."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", str(value)):
+        raise ValueError("is not the name of a part: lower-case letters, digits and _")
+    return str(value)
+
+
+COMPLEXITY: Schema = {
+    "enabled": field(
+        "boolean", "`true`: there is a model called `auto`.", reads=flag, default="true, if one of the three is named"
+    ),
+    "simple": field("string", "The model, or cascade, of simple requests …", reads=model, default="required"),
+    "moderate": field("string", "… of moderate ones …", reads=model, default="required"),
+    "complex": field("string", "… and of complex ones.", reads=model, default="required"),
+    "thresholds": field(
+        "dict",
+        "Which score is what.",
+        schema={
+            "moderate": field("number", "From this score on it is moderate …", reads=_SCORE, default="0.35", shown="0 … 1"),
+            "complex": field("number", "… and from this on complex.", reads=_SCORE, default="0.65", shown="0 … 1"),
+        },
+    ),
+    "weights": field(
+        "dict",
+        "How much each part of the score counts.",
+        shown="part → number",
+        default="see config.d",
+        keysrules=field("string", reads=part),
+        valuesrules=field("number", reads=_WEIGHT, nullable=True),
+    ),
+    "words": field(
+        "dict",
+        "The words that each part looks for.",
+        shown="part → list of words",
+        default="see config.d",
+        keysrules=field("string", reads=part),
+        valuesrules=field("list", nullable=True, texts=field("string", reads=filled)),
+    ),
+}
+
+
+def read_complexity(node: Node) -> ComplexitySpec | None:
+    if not isinstance(node.value, dict):
+        return None
+    models = {which: node[which].read(model, None) for which in ("simple", "moderate", "complex")}
+    enabled = node["enabled"].read(flag, any(node[which].value is not None for which in models))
+    for which in models:
+        if enabled and node[which].value is None:
+            node.missing(which, ": auto chooses among three")
+    usual = Thresholds()
+    thresholds = Thresholds(
+        node["thresholds"]["moderate"].read(_SCORE, usual.moderate), node["thresholds"]["complex"].read(_SCORE, usual.complex)
+    )
+    if thresholds.moderate >= thresholds.complex:
+        which = "complex" if node["thresholds"]["complex"].value is not None else "moderate"
+        node["thresholds"][which].wrong("moderate must be less than complex")
+    weights = ((name, entry.read(_WEIGHT, None)) for name, entry in node["weights"].entries())
+    return ComplexitySpec(
+        enabled=enabled,
+        **{which: name or "" for which, name in models.items()},
+        thresholds=thresholds,
+        weights=tuple((name, weight) for name, weight in weights if weight is not None),
+        words=tuple((name, _read_words(entry)) for name, entry in node["words"].entries() if isinstance(entry.value, list)),
+    )
+
+
+def _read_words(node: Node) -> tuple[str, ...]:
+    words = (entry.read(filled, None) for entry in node.items())
+    return tuple(word for word in words if word is not None)

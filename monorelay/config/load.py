@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import monorelay
+from monorelay.clock import Clock, SystemClock
 from monorelay.config import crossrefs
 from monorelay.config.config import Config
 from monorelay.config.crossrefs import Directory
@@ -18,7 +19,7 @@ from monorelay.config.fields import Layer, Origin, Origins
 from monorelay.config.fields import Path as ValuePath
 from monorelay.config.files import PROVIDER, ROUTES, SETTINGS, DocumentCache, Reader
 from monorelay.config.problems import ConfigError, Problem, did_you_mean
-from monorelay.config.provider import ProviderSpec, read_provider
+from monorelay.config.provider import ProviderSpec, Surroundings, read_provider
 from monorelay.config.quirks import read_tools
 from monorelay.config.reading import Place, Reading, Sheet, merge
 from monorelay.config.references import References
@@ -78,14 +79,14 @@ def _absolute(directory: Path | str) -> Path:
     return Path(os.path.abspath(directory))  # not resolve(): problems show the path that the operator knows
 
 
-def load(places: Places, environ: Mapping[str, str], cache: DocumentCache | None = None) -> Config:
+def load(places: Places, environ: Mapping[str, str], cache: DocumentCache | None = None, clock: Clock | None = None) -> Config:
     """Read everything. Raises ConfigError with all errors, sorted by place; warnings come with the Config.
 
     With a ``cache``, files that have not changed since it saw them are not parsed and checked again.
 
     >>> config = load(find_places(None, os.environ), os.environ)
     """
-    return _Loading(places, environ, cache).run()
+    return _Loading(places, environ, cache, (clock or SystemClock()).now()).run()
 
 
 class _Loading:
@@ -93,8 +94,9 @@ class _Loading:
 
     # Mutable: ``problems`` grows with each step; run() empties it into the Config or a ConfigError.
 
-    def __init__(self, places: Places, environ: Mapping[str, str], cache: DocumentCache | None) -> None:
+    def __init__(self, places: Places, environ: Mapping[str, str], cache: DocumentCache | None, now: float) -> None:
         self.places = places
+        self.now = now
         self.references = References(environ, places.operator)
         self.cache = cache
         self.reader = Reader(cache)
@@ -102,15 +104,8 @@ class _Loading:
 
     def run(self) -> Config:
         settings = self.settings()
-        providers, directory = self.providers(settings)
-        routed = list(self.routes())
-        routes = tuple(spec for spec, _ in routed)
-        if self.cache is not None:
-            self.cache.forget_others()
-
         value = {name: section for name, section in settings.value.items() if name != "providers"}
-        reading = Reading(replace(settings, value=value), self.references, self.problems)
-        top = reading.top
+        top = Reading(replace(settings, value=value), self.references, self.problems).top
         origins = Origins(
             settings.root.origin,
             {path: place.origin for path, place in settings.places.items() if path[:1] != ("providers",)},
@@ -119,7 +114,14 @@ class _Loading:
         server = read_server(top["server"], top["logging"], origins)
         clients = read_clients(top["clients"])
         tools = read_tools(top["tool_calling"])
-        routing = read_routing(top["model_routing"], top["key_selection"], origins)
+        routing = read_routing(top["model_routing"], top["key_selection"], top["retry"], origins)
+
+        around = Surroundings(self.references, self.now, routing.retry, server.allow_faults)
+        providers, directory = self.providers(settings, around)
+        routed = list(self.routes())
+        routes = tuple(spec for spec, _ in routed)
+        if self.cache is not None:
+            self.cache.forget_others()
 
         self.problems += crossrefs.clients(clients, origins, directory)
         self.problems += crossrefs.routing(routing, directory)
@@ -177,7 +179,7 @@ class _Loading:
 
     # ---- providers
 
-    def providers(self, settings: Sheet) -> tuple[tuple[ProviderSpec, ...], Directory]:
+    def providers(self, settings: Sheet, around: Surroundings) -> tuple[tuple[ProviderSpec, ...], Directory]:
         found = find(PROVIDER, "providers.d", self.places.by_layer(), self.reader, self.problems)
         inline = settings.value.get("providers")
         # Only for its warnings: here the files below a file still count.
@@ -204,7 +206,7 @@ class _Loading:
             hint = (
                 "" if definition.extends else did_you_mean(definition.name, [one.name for one in visible if one is not definition])
             )
-            spec, problems = read_provider(sheet, definition.name, definition.layer, self.references, hint)
+            spec, problems = read_provider(sheet, definition.name, definition.layer, around, hint)
             self.problems += problems
             if spec is not None:
                 specs.append((spec.priority, definition.file_name, spec))

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monorelay.config.credits import CreditsSpec
-from monorelay.config.faults import FaultSpec
-from monorelay.config.fields import Auth, HeaderPair, Layer, Origins, Path, QueryRules, Secret, TimeoutRules
-from monorelay.config.fixtures import FixtureSpec
+from monorelay.config.affinity import session_header
+from monorelay.config.credits import CREDITS, CreditsSpec, read_credits
+from monorelay.config.faults import FAULT, FaultSpec, read_faults
+from monorelay.config.fields import Auth, HeaderPair, Layer, Origins, Path, QueryRules, TimeoutRules
+from monorelay.config.fixtures import FIXTURE, FixtureSpec, read_fixtures
 from monorelay.config.fragments import (
     QUERY,
     auth_field,
@@ -20,31 +21,20 @@ from monorelay.config.fragments import (
     unfold_timeout,
 )
 from monorelay.config.headers import HEADERS, fold_case, read_headers
-from monorelay.config.limits import LimitsSpec
-from monorelay.config.prices import PriceSpec
+from monorelay.config.keys import KEY, KeySpec, label_of, read_keys, unfold_key
+from monorelay.config.limits import LIMITS, LimitsSpec, read_limits
+from monorelay.config.prices import PRICES, PriceSpec, read_prices
 from monorelay.config.problems import Problem
 from monorelay.config.quirks import PROVIDER_QUIRKS, QuirksSpec, read_model_quirks, read_quirks
-from monorelay.config.rate_limits import RateLimitsSpec
+from monorelay.config.rate_limits import RATE_LIMITS, RateLimitsSpec, read_rate_limits
 from monorelay.config.reading import Node, Place, Reading, Sheet
 from monorelay.config.references import References
-from monorelay.config.refusals import RefusalsSpec
-from monorelay.config.retry import IgnoreSpec, RetrySpec
-from monorelay.config.scalars import base_url, capability, duration, flag, glob, label, name, offer_path, whole
-from monorelay.config.schema import Schema, field, holds_reference
+from monorelay.config.refusals import REFUSALS, RefusalsSpec, read_refusals
+from monorelay.config.retry import IGNORE, RETRY, IgnoreSpec, RetrySpec, read_ignore, read_retry
+from monorelay.config.scalars import base_url, capability, duration, flag, glob, name, offer_path, whole
+from monorelay.config.schema import Schema, field
 
 BEARER = Auth("authorization", "Bearer ")
-
-
-@dataclass(frozen=True, slots=True)
-class KeySpec:
-    """One credential. ``label`` is what logs, errors and trails say; unique within its provider."""
-
-    label: str
-    secret: Secret
-    weight: int = 1
-    enabled: bool = True
-    expires_at: float | None = None  # seconds since 1970, UTC
-    limits: LimitsSpec = LimitsSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +103,6 @@ def _enabled(value: Any) -> Enabled:
         raise ValueError("must be true, false or auto") from None
 
 
-KEY: Schema = {
-    "label": field("string", "What logs, errors and trails call it.", reads=label, default="`key-1`, `key-2`, … by position"),
-    "secret": field("string", "The key itself, best as a reference; an empty one is no key.", default="required"),
-    "weight": field("integer", "Its share under the strategy `weighted`.", reads=whole(1, 1000), default="1"),
-    "enabled": field("boolean", "`false` keeps it out of use.", reads=flag, default="true"),
-}
 OFFER: Schema = {
     "path": field("string", "What follows the base URL.", reads=offer_path, default="required"),
     "base_url": field("string", "Another base URL for this capability alone.", reads=base_url, default="the provider's"),
@@ -186,6 +170,31 @@ PROVIDER: Schema = {
     "translate": field("boolean", "`false`: it serves only clients that speak a dialect it offers.", reads=flag, default="true"),
     "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
     "quirks": field("dict", "What it does differently from its dialect's reference.", schema=PROVIDER_QUIRKS),
+    "weight": field("integer", "Its share where providers are balanced by weight.", reads=whole(1, 1000), default="1"),
+    "limits": field("dict", "How much each of its keys may be used that does not say otherwise.", schema=LIMITS),
+    "rate_limits": field("dict", "How it speaks of its limits.", schema=RATE_LIMITS),
+    "prices": PRICES,
+    "retry": field("dict", "Further attempts after a failure; what is not said is as in config.yml.", schema=RETRY),
+    "ignore": field(
+        "dict", "Refusals that no client gets to see: the next key is asked, then the next model of a cascade.", schema=IGNORE
+    ),
+    "refusals": field(
+        "dict", "How it says why, beyond its dialect's codes: globs of an error's code, type or message.", schema=REFUSALS
+    ),
+    "session_header": field("string", "The header by which it keeps a conversation on one cache.", reads=session_header),
+    "credits": field("dict", "Where the answer of its offer `credits` says what is left.", schema=CREDITS, nullable=True),
+    "faults": field(
+        "list",
+        "Failures made on purpose, to see what becomes of them; only with `server.allow_faults`.",
+        shown="list of faults",
+        schema=field("dict", schema=FAULT),
+    ),
+    "tests": field(
+        "list",
+        "What is known of it, and checked offline by `monorelay check --fixtures`.",
+        shown="list of tests",
+        schema=field("dict", schema=FIXTURE),
+    ),
 }
 INLINE: Schema = {name: rules for name, rules in PROVIDER.items() if name not in ("provider", "template")}
 
@@ -194,6 +203,10 @@ def unfold(provider: dict[str, Any], places: dict[Path, Place], at: Path = ()) -
     """Write the short forms out, before anything is merged: an offer that adds a header keeps the path it inherits."""
     unfold_timeout(provider, places, at)
     fold_case(provider.get("headers"), places, (*at, "headers"))
+    keys: Any = provider.get("keys")
+    for index, key in enumerate(keys) if isinstance(keys, list) else ():
+        if isinstance(key, dict):
+            unfold_key(key, places, (*at, "keys", index))
     offers: Any = provider.get("offers")
     for word, offer in offers.items() if isinstance(offers, dict) else ():
         place = (*at, "offers", word)
@@ -208,14 +221,24 @@ def unfold(provider: dict[str, Any], places: dict[Path, Place], at: Path = ()) -
 # ---------------------------------------------------------------------------------------------------- reader
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a provider's reader must know beyond its own file. ``now``: seconds since 1970, for keys that have expired."""
+
+    references: References
+    now: float
+    retry: RetrySpec = RetrySpec()
+    allow_faults: bool = False
+
+
 def read_provider(
-    sheet: Sheet, own_name: str, layer: Layer, references: References, hint: str = ""
+    sheet: Sheet, own_name: str, layer: Layer, around: Surroundings, hint: str = ""
 ) -> tuple[ProviderSpec | None, list[Problem]]:
     """The spec of a merged sheet, or None where there is no base URL; and what was found wrong on the way.
 
     ``hint`` ends the sentence about a missing base URL, which is what one gets who misspells a provider that exists.
     """
-    reading = Reading(sheet, references)
+    reading = Reading(sheet, around.references)
     top = reading.top
     usual: Enabled = "auto"
     enabled = top["enabled"].read(_enabled, usual)
@@ -226,6 +249,8 @@ def read_provider(
     auth = read_auth(top["auth"], BEARER)
     models = top["models"]
     quirks = read_quirks(top["quirks"], QuirksSpec())
+    limits = read_limits(top["limits"], LimitsSpec())
+    labels = tuple(label_of(entry) for entry in top["keys"].items())
     spec = ProviderSpec(
         name=own_name,
         base_url=url or "",
@@ -234,7 +259,7 @@ def read_provider(
         enabled=enabled,
         priority=top["priority"].read(whole(), 50),
         auth=None if auth == "none" else auth,
-        keys=_read_keys(top["keys"]),
+        keys=read_keys(top["keys"], limits, around.now),
         offers=tuple(offer for word, node in top["offers"].entries() if (offer := _read_offer(word, node)) is not None),
         include=_read_all(models["include"], glob),
         exclude=_read_all(models["exclude"], glob),
@@ -245,9 +270,22 @@ def read_provider(
         strict=top["strict"].read(flag, False),
         quirks=quirks,
         model_quirks=read_model_quirks(top["quirks"], quirks),
+        weight=top["weight"].read(whole(1, 1000), 1),
+        limits=limits,
+        rate_limits=read_rate_limits(top["rate_limits"]),
+        prices=read_prices(top["prices"]),
+        retry=read_retry(top["retry"], around.retry) if top["retry"].value is not None else None,
+        ignore=read_ignore(top["ignore"]),
+        refusals=read_refusals(top["refusals"]),
+        session_header=top["session_header"].read(session_header, None),
+        credits=read_credits(top["credits"]),
+        faults=read_faults(top["faults"], labels, around.allow_faults),
+        tests=read_fixtures(top["tests"]),
     )
     if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
         top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")
+    if spec.credits is not None and not any(offer.capability == "credits" for offer in spec.offers):
+        top["credits"].wrong("has nowhere to ask: there is no offer `credits`", "warning")
     if not top["offers"].value:
         top["offers"].wrong("offers nothing, so that no route can use it: extend a template, or write `offers`", "warning")
     return (spec if url is not None else None), reading.problems
@@ -276,44 +314,3 @@ def _read_offer(word: str, node: Node) -> OfferSpec | None:
         headers=read_headers(node["headers"]),
         timeouts=read_timeouts(node["timeouts"]),
     )
-
-
-def _read_keys(node: Node) -> tuple[KeySpec, ...]:
-    keys: list[KeySpec] = []
-    labels: set[str] = set()
-    for entry in node.items():
-        own_label = entry["label"].read(label, f"key-{int(entry.path[-1]) + 1}")
-        if own_label in labels:
-            entry["label"].wrong(f"two keys are called {own_label}")
-        labels.add(own_label)
-        written = entry if isinstance(entry.value, str) else entry["secret"]
-        if written.value is None:
-            entry.missing("secret")
-        secret = read_secret(written, f"the secret of key {own_label}")
-        enabled = entry["enabled"].read(flag, True)
-        weight = entry["weight"].read(whole(1, 1000), 1)
-        if not secret:
-            continue
-        if not holds_reference(written.value):
-            written.wrong(f"the secret of key {own_label} stands in the file: a ${{reference}} keeps it out of it", "warning")
-        twin = next((key for key in keys if key.secret == secret and key.enabled and enabled), None)
-        if twin is not None:
-            entry.wrong(f"key {own_label} has the same secret as {twin.label} and is left out", "warning")
-        else:
-            keys.append(KeySpec(own_label, secret, weight, enabled))
-    return tuple(keys)
-
-
-def read_secret(node: Node, what: str) -> Secret | None:
-    """A credential without the blanks around it. The problem names it by ``what``, and never shows it."""
-    resolved = node.resolve()
-    if resolved is None:
-        return None
-    value = resolved.text.strip()
-    if any(character.isspace() or not character.isprintable() for character in value):
-        node.wrong(f"{what} holds a space, a line break or a control character")
-        return None
-    if not value.isascii():
-        node.wrong(f"{what} holds a character that no header can carry")
-        return None
-    return Secret(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -41,6 +42,21 @@ def whole(least: int | None = None, most: int | None = None) -> Callable[[Any], 
     return read
 
 
+def number(least: float = 0, most: float | None = None) -> Callable[[Any], float]:
+    """A reader of numbers within limits."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, str) and re.fullmatch(r"\s*[-+]?[0-9]{1,18}(\.[0-9]{1,18})?\s*", value):
+            value = float(value)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError("must be a number")
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"must be {least:g} or more" if most is None else f"must be between {least:g} and {most:g}")
+        return float(value)
+
+    return read
+
+
 _DURATION = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h)?\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
@@ -67,6 +83,18 @@ def limit(value: Any) -> float:
     if not seconds:
         raise ValueError("must be more than 0")
     return seconds
+
+
+def moment(value: Any) -> float | None:
+    """Seconds since 1970, from ISO 8601; a date is its beginning, and what names no zone is UTC. Empty text is no moment."""
+    written = str(value).strip()
+    if not written:
+        return None
+    try:
+        found = datetime.fromisoformat(written)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("is not a time: write it as 2027-01-31 or 2027-01-31T18:00:00Z") from None
 
 
 _SIZE = re.compile(r"\s*([0-9]{1,15})\s*(B|KB|MB|GB|KiB|MiB|GiB)?\s*")
@@ -147,6 +175,13 @@ def glob(value: Any) -> str:
     if not str(value) or not str(value).isprintable() or str(value) != str(value).strip():
         raise ValueError("must be a model's name or a glob such as gpt-4*, without spaces around it")
     return str(value)
+
+
+def model(value: Any) -> str:
+    """The name of one model, or ``model@provider``."""
+    if "*" in str(value) or "?" in str(value):
+        raise ValueError("must be one model's name: * and ? have no meaning here")
+    return glob(value)
 
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)

@@ -9,11 +9,13 @@ from pathlib import Path as Directory
 from typing import Any
 
 from monorelay.config.fields import Origins, Path, Secret
-from monorelay.config.provider import INLINE, read_secret
+from monorelay.config.keys import read_secret
+from monorelay.config.provider import INLINE
 from monorelay.config.provider import unfold as unfold_provider
 from monorelay.config.quirks import TOOL_CALLING
 from monorelay.config.reading import Node, Place
-from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING
+from monorelay.config.retry import DEFAULT_RETRY
+from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING, unfold_routing
 from monorelay.config.scalars import choice, duration, filled, flag, limit, name, sha256, whole
 from monorelay.config.schema import Schema, field
 
@@ -121,6 +123,7 @@ SERVER: Schema = {
     "body_timeout": field(
         ["number", "string"], "How long a client may stall inside its body.", reads=limit, default="30", shown="duration"
     ),
+    "allow_faults": field("boolean", "`true`: providers may have `faults`; for rehearsals only.", reads=flag, default="false"),
     "drain": field(["number", "string"], "How long a stop waits for calls.", reads=duration, default="30", shown="duration"),
 }
 CLIENT: Schema = {
@@ -138,6 +141,7 @@ SETTINGS: Schema = {
     ),
     "model_routing": field("dict", "How a model's name finds its provider.", schema=MODEL_ROUTING),
     "key_selection": field("dict", "How a key is picked.", schema=KEY_SELECTION),
+    "retry": field("dict", "Further attempts after a failure, with every provider that says nothing else.", schema=DEFAULT_RETRY),
     "tool_calling": field("dict", "What happens to tools that a model cannot take.", schema=TOOL_CALLING),
     "logging": field(
         "dict", "What is logged.", schema={"level": field("string", "debug, info, warning or error.", reads=_LEVEL, default="info")}
@@ -153,7 +157,9 @@ SETTINGS: Schema = {
 
 
 def unfold(value: dict[str, Any], places: dict[Path, Place]) -> None:
-    """Write the short forms of the inline providers out."""
+    """Write the short forms out."""
+    if isinstance(value.get("model_routing"), dict):
+        unfold_routing(value["model_routing"], places, ("model_routing",))
     providers = value.get("providers")
     for own_name, provider in providers.items() if isinstance(providers, dict) else ():
         if isinstance(provider, dict):
@@ -193,6 +199,7 @@ def read_server(server: Node, logging: Node, origins: Origins) -> ServerSpec:
         body_timeout=server["body_timeout"].read(limit, usual.body_timeout),
         drain=server["drain"].read(duration, usual.drain),
         log_level=logging["level"].read(_LEVEL, usual.log_level),
+        allow_faults=server["allow_faults"].read(flag, usual.allow_faults),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from config_house import House
 
 from monorelay.config.fields import Auth, HeaderRules, QueryRules, Secret
-from monorelay.config.provider import KeySpec
+from monorelay.config.keys import KeySpec
 
 WHOLE = """\
 enabled: true
@@ -122,8 +122,6 @@ def test_any_scalar_may_be_a_reference(house: House, line: str) -> None:
 PROBLEMS: dict[str, list[str]] = {
     "rate_limit_cooldwon: 5": ["4:1: rate_limit_cooldwon: unknown field, did you mean rate_limit_cooldown?"],
     "tool_calling: {}": ["4:1: tool_calling: unknown field"],
-    "rate_limits: {}": ["4:1: rate_limits: unknown field, did you mean rate_limit_cooldown?"],
-    "keys: [{label: a, secret: '${A:-}', expires_at: 2027-01-01}]": ["4:37: keys.0.expires_at: unknown field"],
     "rate_limit_cooldown: -1": ["4:1: rate_limit_cooldown: must not be negative"],
     "rate_limit_cooldown: true": ["4:1: rate_limit_cooldown: must be a number or text"],
     "priority: '5'": ["4:1: priority: must be a whole number"],

@@ -43,7 +43,7 @@ def test_every_row_has_four_cells() -> None:
 def test_the_examples_work_together(house: House) -> None:
     """Each example of the page is a file; all of them together are a configuration without a warning."""
     examples = re.findall(r"```yaml\n# (\S+)\n(.*?)```", reference.page(), re.DOTALL)
-    assert len(examples) == 7
+    assert len(examples) == 15
     house.write({f"operator/{name}": text for name, text in examples})
     house.write(
         {
@@ -55,7 +55,9 @@ def test_the_examples_work_together(house: House) -> None:
     )
     config = house.load()
     assert config.warnings == ()
-    assert {"local", "acme", "anthropic"} <= {spec.name for spec in config.providers}
+    assert {"local", "acme", "anthropic", "metered", "moody", "market", "stage", "known"} <= {
+        spec.name for spec in config.providers
+    }
     assert {spec.name for spec in config.routes} == {"ocr", "retired", "messages-strict"}
     assert next(spec for spec in config.providers if spec.name == "openai").rate_limit_cooldown == 20.0
 

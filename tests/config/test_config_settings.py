@@ -122,9 +122,8 @@ PROBLEMS: dict[str, list[str]] = {
     ],
     "server: {body_timeout: 0}": ["1:10: server.body_timeout: must be more than 0"],
     "logging: {level: inof}": ["1:11: logging.level: must be one of debug, info, warning, error, did you mean info?"],
-    "key_selection: {strategy: least-busy}": ["1:17: key_selection.strategy: must be one of round-robin, random, weighted"],
     "key_selection: {strategy: round_robbin}": [
-        "1:17: key_selection.strategy: must be one of round-robin, random, weighted, did you mean round-robin?"
+        "1:17: key_selection.strategy: must be one of round-robin, random, weighted, least-busy, did you mean round-robin?"
     ],
     "clients: {ci: {provider: nope}}": [
         "1:11: clients.ci.sha256: is missing",
@@ -148,7 +147,7 @@ PROBLEMS: dict[str, list[str]] = {
         "1:27: model_routing.aliases.a: goes round in a circle: a → b → a",
         "1:39: model_routing.aliases.c: goes round in a circle: c → d → c",
     ],
-    "model_routing: {complexity: {}}": ["1:17: model_routing.complexity: unknown field"],
+    "model_routing: {complexty: {}}": ["1:17: model_routing.complexty: unknown field, did you mean complexity?"],
     "providers: {local: {provider: x}}": ["1:21: providers.local.provider: unknown field"],
     "providers: {a b: {base_url: 'http://x'}}": [
         "1:13: providers.a b: is not a name: up to 64 letters, digits, '.', '_' and '-', a letter or digit first"

@@ -6,7 +6,8 @@ from typing import Any
 
 from monorelay.config.config import Config
 from monorelay.config.fields import Auth, HeaderPair, HeaderRules, Origin, Origins, Secret
-from monorelay.config.provider import KeySpec, OfferSpec, ProviderSpec
+from monorelay.config.keys import KeySpec
+from monorelay.config.provider import OfferSpec, ProviderSpec
 from monorelay.config.quirks import ToolsSpec
 from monorelay.config.route import RouteSpec
 from monorelay.config.routing import RoutingSpec

@@ -10,7 +10,7 @@ from raw_upstream import RawUpstream
 
 from monorelay.config.config import Config
 from monorelay.config.fields import HeaderPair, HeaderRules, Secret
-from monorelay.config.provider import KeySpec
+from monorelay.config.keys import KeySpec
 from monorelay.config.route import ReplySpec, RouteSpec
 
 TOKEN = "sk-relay"
