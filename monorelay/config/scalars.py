@@ -50,8 +50,10 @@ def number(least: float = 0, most: float | None = None) -> Callable[[Any], float
             value = float(value)
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError("must be a number")
-        if value < least or (most is not None and value > most):
-            raise ValueError(f"must be {least:g} or more" if most is None else f"must be between {least:g} and {most:g}")
+        if value < least:
+            raise ValueError(f"must be {least:g} or more")
+        if most is not None and value > most:
+            raise ValueError(f"must be {most:g} or less")
         return float(value)
 
     return read
