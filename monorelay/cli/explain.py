@@ -20,6 +20,7 @@ from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.plan import Plan, Route
 from monorelay.plan.resolution import Target
 from monorelay.plan.resolving import LevelWanted
+from monorelay.plan.table import parameter_names
 from monorelay.relay.aim import Aim, look_at
 from monorelay.relay.call import Asked, Call, read_body
 from monorelay.relay.explain import explanation
@@ -140,7 +141,7 @@ def _explained(catalogue: Catalogue, view: _Kept, route: Route, model: str, raw:
         plan=catalogue.plan,
         route=route,
         method=route.methods[0],
-        parameters={},
+        parameters={name: f"{{{name}}}" for name in parameter_names(route.path)},
         query="",
         fields={"content-type": "application/json"},
         client=None,

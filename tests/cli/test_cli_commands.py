@@ -194,10 +194,12 @@ def test_explain(operator: Write, say: Callable[..., Said]) -> None:
     directory = operator(config=CONFIG, providers__50_local=LOCAL)
     said = say("explain", "best", "--route", "chat", "--config-dir", directory)
     assert said.code == 0
-    head, *steps, target = said.out.splitlines()
+    head, *lines = said.out.splitlines()
     assert head == "best on chat"
-    assert "alias" in steps[0] and f"{directory}/config.yml:3" in steps[0]
-    assert target == "  → 'llama3' at local: POST http://127.0.0.1:9/v1/chat/completions"
+    assert "alias" in lines[0] and f"{directory}/config.yml:3" in lines[0]
+    assert "  → 'llama3' at local: POST http://127.0.0.1:9/v1/chat/completions" in lines
+    assert "      keys: main usable, spare disabled" in lines
+    assert "      authorization: (hidden)" in lines and "sk-secret" not in said.out
 
 
 def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., Said]) -> None:
