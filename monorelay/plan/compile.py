@@ -58,6 +58,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
         list_lanes=list_lanes,
         payload=compile_payload(config),
         warnings=(*config.warnings, *sorted(problems)),
+        compares_pace=any(spec.strategy == "latency" for spec in config.routing.balancing),
     )
 
 

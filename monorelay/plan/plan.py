@@ -144,3 +144,4 @@ class Plan:
     list_lanes: Mapping[str, Lane]  # provider name → the way to its own model list, for the roster
     payload: PayloadProgram
     warnings: tuple[Problem, ...] = field(default=())
+    compares_pace: bool = False  # whether some model goes to the quickest of its providers

@@ -39,6 +39,7 @@ async def attempt(errand: Errand, target: Target, key: Key, translation: Transla
         return Left()
     request = upstream_request(call, target, key.fingerprint, body, errand.aim.session)
     resources.recent.note(call.id, target, key, request)
+    began = resources.loop.time()
     delivery.exchange = resources.engine.start(request, delivery)
     try:
         outcome = await delivery.outcome
@@ -50,6 +51,8 @@ async def attempt(errand: Errand, target: Target, key: Key, translation: Transla
     trail.upstream_status, trail.upstream_headers = delivery.status or None, delivery.headers
     trail.usage = delivery.usage
     trail.head_at, trail.opened_at = delivery.head_at, delivery.opened_at
+    if call.plan.compares_pace and delivery.head_at:
+        resources.pace.observe(target, delivery.head_at - began)
     if not isinstance(outcome, Answered) and not reply.begun:  # the commit has noted it otherwise
         trail.add(target, key, said(outcome))
     return outcome
