@@ -181,7 +181,7 @@ def test_a_file_is_one_subject() -> None:
     assert not findings, "\n".join(findings)
 
 
-@pytest.mark.parametrize("folder", ["monorelay", "routes.d", "providers.d", "packaging", "docs"])
+@pytest.mark.parametrize("folder", ["monorelay", "routes.d", "providers.d", "config.d", "packaging", "docs"])
 def test_nothing_is_left_for_later(folder: str) -> None:
     """No file of the product carries a note to its authors."""
     notes = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError|\bfor now\b")

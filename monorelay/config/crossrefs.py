@@ -1,4 +1,4 @@
-"""What one part of the configuration says about another: names that must exist, names that must be unique, aliases that must end.
+"""What one part of the configuration says about another: names that must exist, names that must be unique.
 
 Each function returns the problems it found. ``unreadable`` are provider names that a file beyond reading seems to define.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from monorelay.config import chains
 from monorelay.config.dropins import Definition
 from monorelay.config.fields import Origin, Origins, Path
+from monorelay.config.globs import covers
 from monorelay.config.problems import Problem, did_you_mean, dotted
 from monorelay.config.reading import Sheet
 from monorelay.config.route import RouteSpec
@@ -65,31 +68,45 @@ def routing(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
     for glob, provider in spec.provider_mapping:
         if directory.real(provider) is None:
             yield problem(spec.origins, ("model_routing", "provider_mapping", glob), directory.unknown(provider))
-    for name, target in spec.aliases:
-        path = ("model_routing", "aliases", name)
+    for balance in spec.balancing:
+        for index, provider in enumerate(balance.providers):
+            if directory.real(provider) is None:
+                path: Path = ("model_routing", "balancing", balance.models, "providers", index)
+                yield problem(spec.origins, path, directory.unknown(provider))
+    for path, _, target in (*chains.targets(spec), *chains.fallback_targets(spec)):
         model, at, provider = target.rpartition("@")
         # Vendors write versions behind an @, too (a date, a number), and paths before one: only what looks like a name is judged.
         if at and model and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", provider) and directory.real(provider) is None:
-            yield problem(spec.origins, path, directory.unknown(provider))
-    yield from _loops(spec, directory)
+            yield chains.problem(spec, path, directory.unknown(provider))
+    yield from _virtual_names(spec)
+    yield from chains.circles(spec, lambda provider: directory.real(provider) is not None)
+    yield from chains.fallbacks(spec, lambda provider: directory.real(provider) is not None)
 
 
-def _loops(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
-    """Aliases are chained by exact name; a target that names its provider ends the chain."""
-    targets = dict(spec.aliases)
-    settled: set[str] = set()
-    for start, _ in spec.aliases:
-        trail: list[str] = []
-        name = start
-        while name in targets and name not in settled and name not in trail:
-            trail.append(name)
-            model, _, provider = targets[name].rpartition("@")
-            name = "" if model and directory.real(provider) is not None else targets[name]
-        if name in trail:
-            circle = trail[trail.index(name) :]
-            path = ("model_routing", "aliases", circle[0])
-            yield problem(spec.origins, path, f"goes round in a circle: {' → '.join((*circle, name))}")
-        settled.update(trail)
+def _virtual_names(spec: RoutingSpec) -> Iterator[Problem]:
+    """One name, one meaning."""
+    aliases = {name for name, _ in spec.aliases}
+    has_auto = spec.complexity is not None and spec.complexity.enabled
+    for cascade in spec.cascades:
+        path = ("cascades", cascade.name)
+        if cascade.name in aliases:
+            where = spec.origins.of("model_routing", "aliases", cascade.name)
+            yield chains.problem(spec, path, f"an alias has the same name ({where})")
+        if cascade.name == chains.AUTO and has_auto:
+            yield chains.problem(spec, path, "is the name that model_routing.complexity answers to")
+    if chains.AUTO in aliases and has_auto:
+        hidden = chains.problem(spec, ("aliases", chains.AUTO), "hides the model of this name that model_routing.complexity makes")
+        yield replace(hidden, severity="warning")
+
+
+def payload(spec: RoutingSpec, routes: Sequence[RouteSpec]) -> Iterator[Problem]:
+    """Rules for routes that do not exist; a warning, since a route may be masked for a while."""
+    for rule in spec.payload:
+        for index, glob in enumerate(rule.routes):
+            if not any(covers(glob, route.name) for route in routes):
+                path: Path = ("payload_transformation", "rules", rule.index, "routes", index)
+                message = "no route is called so" + did_you_mean(glob, [route.name for route in routes])
+                yield replace(chains.problem(spec, path, message), severity="warning")
 
 
 def routes(specs: Sequence[tuple[RouteSpec, Sheet]]) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from monorelay.config.reading import Node
+
 _OTHER = "\0"  # stands for every character that neither glob names
 _MOST_STEPS = 5_000  # a glob made to explode gets no warning, and takes no second
 
@@ -79,3 +81,10 @@ def shadowed(globs: Sequence[str]) -> Iterator[tuple[str, str]]:
             middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
             expression = first + middle + ".*" + rest[-1] if rest else first
             patterns.append((later, re.compile(expression, re.IGNORECASE | re.DOTALL)))
+
+
+def warn_of_shadowed(node: Node) -> None:
+    """Of a mapping by glob whose first match counts: warn of the entries that never count."""
+    for later, earlier in shadowed([glob for glob, entry in node.entries() if entry.value is not None]):
+        origin = node.reading.place(node[earlier].path).origin
+        node[later].wrong(f"never matches: '{earlier}' ({origin}) takes all of it", "warning")

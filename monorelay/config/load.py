@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,9 @@ from monorelay.config.schema import FAULTY
 from monorelay.config.settings import read_clients, read_server, read_startup
 
 __all__ = ["Config", "DocumentCache", "Places", "find_places", "load"]
+
+# What the vendor layer's config.d may speak of.
+VENDOR_SECTIONS = frozenset({"key_selection", "model_routing", "retry", "tool_calling"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,17 @@ class _Loading:
         self.problems += crossrefs.clients(clients, origins, directory)
         self.problems += crossrefs.routing(routing, directory)
         self.problems += crossrefs.routes(routed)
+        self.problems += crossrefs.payload(routing, routes)
         errors = sorted({problem for problem in self.problems if problem.severity == "error"})
         if errors:
             raise ConfigError(tuple(errors))
         clients = tuple(replace(client, provider=client.provider and directory.real(client.provider)) for client in clients)
         mapping = tuple((glob, directory.real(provider) or provider) for glob, provider in routing.provider_mapping)
-        routing = replace(routing, provider_mapping=mapping)
+        balancing = tuple(
+            replace(balance, providers=tuple(directory.real(provider) or provider for provider in balance.providers))
+            for balance in routing.balancing
+        )
+        routing = replace(routing, provider_mapping=mapping, balancing=balancing)
         return Config(
             startup=startup,
             server=server,
@@ -147,10 +155,11 @@ class _Loading:
     # ---- config.yml and config.d
 
     def settings(self) -> Sheet:
-        """config.yml with config.d laid upon it; empty where there is none."""
+        """config.yml with config.d laid upon it, all of it laid upon the vendor's own config.d; empty where there is nothing."""
         directory = self.places.operator
         root = str(directory / "config.yml") if directory is not None else "config.yml"
         whole = Sheet({}, {(): Place(Origin(root), ())})
+        whole = self._config_d(whole, self.places.vendor / "config.d", self._defaults)
         if directory is None:
             return whole
         if os.path.exists(directory / "config.yaml"):
@@ -159,16 +168,32 @@ class _Loading:
             )
         main = self._sheet(directory / "config.yml")
         if main is not None:
-            whole = main
+            whole = merge(whole, main)
+        return self._config_d(whole, directory / "config.d", self._sheet)
+
+    def _config_d(self, whole: Sheet, directory: Path, read: Callable[[Path], Sheet | None]) -> Sheet:
+        """The files of one directory laid upon ``whole``, in order of name."""
         written = crossrefs.Leaves()
-        for path in drop_ins(directory / "config.d", self.problems):
-            sheet = self._sheet(path)
+        for path in drop_ins(directory, self.problems):
+            sheet = read(path)
             if sheet is None:
                 continue
             leaves = {leaf: sheet.places[leaf].origin for leaf in _leaves(sheet.value) if leaf in sheet.places}
             self.problems += written.add(leaves)
-            whole = merge(whole, sheet)
+            merged = merge(whole, sheet)
+            whole = Sheet(merged.value, {**merged.places, (): whole.root})  # what nobody wrote belongs to config.yml
         return whole
+
+    def _defaults(self, path: Path) -> Sheet | None:
+        """A vendor's file, which has its say about routing alone: who listens, who may call and who is asked is the operator's."""
+        sheet = self._sheet(path)
+        if sheet is None:
+            return None
+        for name in sheet.value.keys() - VENDOR_SECTIONS:
+            if sheet.value[name] is not FAULTY:
+                known = ", ".join(sorted(VENDOR_SECTIONS))
+                self.problems.append(sheet.places[name,].problem(f"is the operator's to say: a vendor's file may hold {known}"))
+        return Sheet({name: value for name, value in sheet.value.items() if name in VENDOR_SECTIONS}, sheet.places)
 
     def _sheet(self, path: Path) -> Sheet | None:
         checked = self.reader.read(path, SETTINGS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from config_house import LOCAL, House
 
 from monorelay.config.fields import Secret
+from monorelay.config.load import load
 from monorelay.config.settings import ClientSpec, StartupSpec
 
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -237,3 +239,56 @@ def test_an_unreadable_config_yml_is_a_problem(house: House) -> None:
 def test_an_empty_config_yml_says_nothing(house: House, text: str) -> None:
     """Packages ship one that is all comments."""
     assert house.settings(text).load().startup == StartupSpec()
+
+
+# ---------------------------------------------------------------------------------------------------- the vendor's config.d
+
+
+def test_the_vendors_defaults_lie_below_config_yml(house: House) -> None:
+    """Mapping by mapping, lists whole; a file of the same name does not replace it; each value knows where it was written."""
+    house.write(
+        {
+            "vendor/config.d/50-a.yml": "model_routing: {affinity: {ttl: 5m, headers: [x-a, x-b]}, aliases: {a: b}}\n",
+            "vendor/config.d/60-b.yml": "tool_calling: {auto_downgrade: false}\nretry: {enabled: true}\n",
+            "vendor/config.d/70-c.yml": "key_selection: {hold: 1s, slow_start: 1}\n",
+            "operator/config.yml": "model_routing: {affinity: {headers: [x-c]}, cascades: {c: [d]}}\n",
+            "operator/config.d/50-a.yml": "model_routing: {aliases: {e: f}}\nkey_selection: {hold: 2s}\n",
+        }
+    )
+    config = house.load()
+    routing = config.routing
+    assert (routing.affinity.ttl, routing.affinity.headers) == (300.0, ("x-c",))
+    assert (routing.aliases, len(routing.cascades)) == ((("a", "b"), ("e", "f")), 1)
+    assert (routing.hold, routing.retry.max_retries, config.tools.auto_downgrade) == (2.0, 2, False)
+    assert routing.slow_start == 1.0
+    assert str(routing.origins.of("model_routing", "affinity", "ttl")).endswith("/vendor/config.d/50-a.yml:1")
+    assert str(routing.origins.of("model_routing", "affinity", "headers")).endswith("/operator/config.yml:1")
+    assert str(routing.origins.of("logging")).endswith("/operator/config.yml:1")
+
+
+def test_the_vendors_defaults_need_no_operator(house: House) -> None:
+    """Who has no configuration of his own has them, too."""
+    house.write({"vendor/config.d/50-a.yml": "model_routing: {affinity: {ttl: 5m}}\n"})
+    for places in (house.places, replace(house.places, operator=None)):
+        routing = load(places, {}).routing
+        assert (routing.affinity.ttl, routing.origins.root.file.rpartition("/")[2]) == (300.0, "config.yml")
+
+
+def test_a_vendor_has_no_say_in_the_rest(house: House) -> None:
+    """Who listens, who may call, who is asked: that is the operator's."""
+    house.write(
+        {
+            "vendor/config.d/1.yml": "server: {port: 1}\nclients: {}\nproviders: {}\nlogging: {level: debug}\nmodel_rooting: {}\n",
+            "vendor/config.d/2.yml": "retry: {max_retries: 1}\n",
+            "vendor/config.d/3.yml": "retry: {max_retries: 2}\n",
+        }
+    )
+    sentence = "is the operator's to say: a vendor's file may hold key_selection, model_routing, retry, tool_calling"
+    assert house.problems() == [
+        f"vendor/config.d/1.yml:1:1: server: {sentence}",
+        f"vendor/config.d/1.yml:2:1: clients: {sentence}",
+        f"vendor/config.d/1.yml:3:1: providers: {sentence}",
+        f"vendor/config.d/1.yml:4:1: logging: {sentence}",
+        "vendor/config.d/1.yml:5:1: model_rooting: unknown field, did you mean model_routing?",
+        "vendor/config.d/3.yml:1:9: retry.max_retries: is written in vendor/config.d/2.yml:1, too",
+    ]
