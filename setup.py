@@ -40,7 +40,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["monorelay", "monorelay.*"]),
     package_data={"monorelay.web.pages": ["*.html"]},
-    data_files=[drop_ins("routes.d"), drop_ins("providers.d")],
+    data_files=[drop_ins("routes.d"), drop_ins("providers.d"), drop_ins("config.d")],
     install_requires=REQUIRES,
     extras_require={"test": SUITE + TOOLS},
     entry_points={"console_scripts": ["monorelay = monorelay.cli.main:main"]},
