@@ -92,6 +92,7 @@ def _provider(spec: ProviderSpec, usual: RetrySpec) -> Provider:
             content_filter=compile_globs(spec.refusals.content_filter),
             model_not_found=compile_globs(spec.refusals.model_not_found),
         ),
+        counts_tokens=any(key.limits.tpm for key in keys),
     )
 
 

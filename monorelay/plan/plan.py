@@ -75,11 +75,7 @@ class Provider:
     scrubber: Scrubber
     retry: RetrySpec = RetrySpec()
     words: Words = Words()
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether some key has a limit of tokens."""
-        return any(key.limits.tpm for key in self.keys)
+    counts_tokens: bool = False  # whether some key has a limit of tokens
 
     @property
     def takes_all(self) -> bool:

@@ -6,7 +6,7 @@ line of legs; most have one leg with one target. A cascade, or the fallbacks of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monorelay.config.fields import Origin
 from monorelay.errors import RelayError
@@ -60,13 +60,13 @@ class Resolution:
     context_length: tuple[Leg, ...] = ()
     content_filter: tuple[Leg, ...] = ()
     cascade: str = ""
+    is_plain: bool = field(init=False)  # one target, and nowhere else to go
+
+    def __post_init__(self) -> None:
+        only = len(self.legs) == 1 and len(self.legs[0].targets) == 1
+        object.__setattr__(self, "is_plain", only and not (self.context_length or self.content_filter))
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """All of ``legs``, in the order in which they were written."""
         return tuple(target for leg in self.legs for target in leg.targets)
-
-    @property
-    def is_plain(self) -> bool:
-        """One target, and nowhere else to go."""
-        return len(self.legs) == 1 and len(self.legs[0].targets) == 1 and not (self.context_length or self.content_filter)

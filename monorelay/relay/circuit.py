@@ -47,6 +47,11 @@ class Circuits:
     def __repr__(self) -> str:
         return f"<Circuits of {len(self._failing)} failing targets>"
 
+    @property
+    def all_closed(self) -> bool:
+        """Nobody failed lately: there is nothing to learn from a success."""
+        return not self._failing
+
     def adopt(self, spec: CircuitSpec) -> None:
         self._spec = spec
 

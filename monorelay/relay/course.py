@@ -39,27 +39,24 @@ class Course:
         self._resources = resources
         self._trail = trail
         self._pin = pin
-        self._ahead: deque[Target] = deque()
+        # One target, as most calls have: there is nothing to order.
+        self._ahead: deque[Target] = deque(resolution.legs[0].targets if resolution.is_plain else ())
         self._resort: list[Target] = []
         self._failures: list[tuple[str, RelayError, Target | None]] = []
         self._turned = False
         self._patience = hold
-        self._take(resolution.legs)
+        if not resolution.is_plain:
+            self._take(resolution.legs)
 
     def __repr__(self) -> str:
         return f"<Course ahead {list(self._ahead)} failed {len(self._failures)}>"
-
-    @property
-    def is_alone(self) -> bool:
-        """There never was more than one target: its refusal is the answer."""
-        return self._resolution.is_plain
 
     def next(self) -> Target | None:
         """The target to ask now; None when none is left."""
         resources = self._resources
         while self._ahead:
             target = self._ahead.popleft()
-            if self.is_alone or resources.circuits.lets(target, resources.clock.monotonic()):
+            if self._resolution.is_plain or resources.circuits.lets(target, resources.clock.monotonic()):
                 return target
             self._resort.append(target)
             self._trail.skip(target, "circuit open")

@@ -34,7 +34,7 @@ class View(Protocol):
 
 def explains(call: Call) -> bool:
     """Whether the client wants to be told instead of served."""
-    return call.fields.get(HEADER, "").strip().lower() in ("true", "1", "yes")
+    return HEADER in call.fields and call.fields[HEADER].strip().lower() in ("true", "1", "yes")
 
 
 async def give_explanation(call: Call, body: Body, reply: Reply, resources: Resources) -> int:

@@ -59,10 +59,10 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
     resources = errand.resources
     now = resources.clock.monotonic()
     name, key = target.provider.name, loan.key
-    status, headers = told(outcome)
+    status, headers = told(outcome) if effect is not KeyEffect.FINE else (None, {})
     match effect:
         case KeyEffect.FINE:
-            pool.succeed(loan, now, _tokens(errand.trail.usage))
+            pool.succeed(loan, now, _tokens(errand.trail.usage) if target.provider.counts_tokens else None)
         case KeyEffect.COOL:
             body = outcome.body if isinstance(outcome, Refused) else b""
             usual = target.provider.spec.rate_limit_cooldown
@@ -83,16 +83,17 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
             )
         case KeyEffect.NONE:
             pool.release(loan, now, sent=not (isinstance(outcome, Broke) and outcome.failure.phase in UNSENT))
-    _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
-    _judge_target(outcome, status, target, resources, now)
+    if target.provider.spec.rate_limits.remaining:
+        _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
+    if not (isinstance(outcome, Answered) and resources.circuits.all_closed and not outcome.broken):
+        _judge_target(outcome, status, target, resources, now)
 
 
 def _steer(headers: Sequence[tuple[str, str]], loan: Loan, target: Target, pool: KeyPool, resources: Resources, now: float) -> None:
     """An answer that says that nothing is left of this key's limits puts the others before it until then."""
-    if target.provider.spec.rate_limits.remaining and headers:
-        seconds = spent(dict(headers), resources.clock.now(), resources.wait_rules(target.provider))
-        if seconds is not None:
-            pool.steer(loan.key.fingerprint, now + seconds, loan.model)
+    seconds = spent(dict(headers), resources.clock.now(), resources.wait_rules(target.provider))
+    if seconds is not None:
+        pool.steer(loan.key.fingerprint, now + seconds, loan.model)
 
 
 def _judge_target(outcome: Outcome, status: int | None, target: Target, resources: Resources, now: float) -> None:

@@ -88,7 +88,7 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
                 resources.note_lack(target)
                 return answer_locally(call, asked, local, reply, trail)
             case Refused() | RefusedInStream():
-                if not course.is_alone and course.turns(kind_of(target, outcome), target, upstream_error(target, outcome)):
+                if not aim.resolution.is_plain and course.turns(kind_of(target, outcome), target, upstream_error(target, outcome)):
                     continue
                 return relay_refusal(call, reply, target, translation, outcome, trail)
             case RelayError():
@@ -109,7 +109,8 @@ async def _try_keys(
     retries = 0
     last: RelayError | None = None
     trail.target = target
-    resources.budget.asked(resources.clock.monotonic())
+    if target.provider.retry.max_retries:
+        resources.budget.asked(resources.clock.monotonic())
     while True:
         if isinstance(body, Upload) and body.taken:
             return last or upload_spent(target, pool, resources)

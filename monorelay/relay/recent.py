@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from dataclasses import dataclass
 
 from monorelay.plan.resolution import Target
 from monorelay.upstream.interface import UpstreamRequest
@@ -20,13 +19,8 @@ MOST_BYTES = 4 * 1024 * 1024  # of bodies, all together
 LONGEST = 256 * 1024  # bytes of one body; a larger one is left out
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    call: str
-    target: Target
-    label: str
-    request: UpstreamRequest
-    size: int
+# The call's id, its target, the key's label, the request, and the size of its body; -1 where that was left out.
+_Kept = tuple[str, Target, str, UpstreamRequest, int]
 
 
 class Recent:
@@ -47,22 +41,23 @@ class Recent:
         if size > LONGEST or isinstance(body, Upload):
             request = UpstreamRequest(request.method, request.url, request.headers, None, request.timeouts)
             size = -1
-        self._kept.append(_Kept(call, target, key.label, request, size))
-        self._bytes += max(0, size)
+        self._kept.append((call, target, key.label, request, size))
+        if size > 0:
+            self._bytes += size
         while len(self._kept) > MOST or self._bytes > MOST_BYTES:
-            self._bytes -= max(0, self._kept.popleft().size)
+            self._bytes -= max(0, self._kept.popleft()[4])
 
     def curl(self, call: str) -> list[str]:
         """Every attempt of this call as a command, the first one first; none where it is not remembered (any more)."""
-        return [_command(kept, number) for number, kept in enumerate((one for one in self._kept if one.call == call), 1)]
+        return [_command(kept, number) for number, kept in enumerate((one for one in self._kept if one[0] == call), 1)]
 
 
 def _command(kept: _Kept, number: int) -> str:
-    request = kept.request
-    provider = kept.target.provider
-    hidden = kept.target.lane.request.secret_names
+    _, target, label, request, size = kept
+    provider = target.provider
+    hidden = target.lane.request.secret_names
     lines = [
-        f"# attempt {number}: provider {provider.name}, key {kept.label}",
+        f"# attempt {number}: provider {provider.name}, key {label}",
         f"curl -sS -X {request.method} {shlex.quote(request.url)}",
     ]
     for line in request.headers:
@@ -72,7 +67,7 @@ def _command(kept: _Kept, number: int) -> str:
         lines.append(f"  -H {quote}")
     if isinstance(request.body, bytes):
         lines.append(f"  --data-raw {shlex.quote(request.body.decode('utf-8', 'backslashreplace'))}")
-    elif kept.size < 0:
+    elif size < 0:
         lines.append("  --data-binary @BODY    # it was too large to be kept")
     text = " \\\n".join(lines[1:])
     return provider.scrubber.clean(f"{lines[0]}\n{text}".encode()).decode()
