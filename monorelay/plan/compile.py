@@ -24,6 +24,7 @@ from monorelay.dialects.local import LOCAL, LocalAnswer
 from monorelay.dialects.model_lists import LISTS
 from monorelay.dialects.quirks import Quirks
 from monorelay.dialects.table import has_event_stream, known_capabilities, translator_for, upstreams_for
+from monorelay.plan.dead_ends import dead_ends
 from monorelay.plan.globs import compile_glob, compile_globs, is_glob
 from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders, compile_steps
 from monorelay.plan.near import near_miss
@@ -44,6 +45,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
     routes = [_route(spec, providers, problems) for spec in config.routes]
     list_lanes = _list_lanes(providers, problems)
     problems += _unused(config, routes)
+    problems += dead_ends(config, routes, providers)
     errors = tuple(once_per_place(problem for problem in problems if problem.severity == "error"))
     if errors:
         raise ConfigError(errors)

@@ -1,0 +1,61 @@
+"""Targets of rules that nothing serves: what an alias, a cascade, a fallback or ``auto`` leads to, before anybody asks for it.
+
+A name that no provider would take, on any route, is an error: whoever wrote it meant something else. One that waits for a provider
+without a key, or one that is switched off, is a warning: that may change without a word in these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from monorelay.config.config import Config
+from monorelay.config.fields import Origin
+from monorelay.config.problems import Problem, dotted
+from monorelay.plan.naming import AUTO, LEVELS, Naming
+from monorelay.plan.plan import Provider, Route
+from monorelay.plan.resolution import Step
+from monorelay.plan.serving import admits, is_excluded
+
+Path = tuple[str | int, ...]
+
+
+def dead_ends(config: Config, routes: Iterable[Route], providers: Mapping[str, Provider]) -> Iterator[Problem]:
+    reachable = {name for route in routes if route.spec.model != "none" for name in route.lanes}
+    naming = Naming(config.routing, providers)
+    for path, target in _targets(config):
+        yield from _judge(path, target, config.routing.origins.of(*path), naming, [providers[name] for name in sorted(reachable)])
+
+
+def _targets(config: Config) -> Iterator[tuple[Path, str]]:
+    """Every name that a rule leads to, with the place where it is written."""
+    routing = config.routing
+    for name, target in routing.aliases:
+        yield ("model_routing", "aliases", name), target
+    for section, specs in (("cascades", routing.cascades), ("fallbacks", routing.fallbacks)):
+        for spec in specs:
+            for field in ("models", "context_length", "content_filter"):
+                for index, model in enumerate(getattr(spec, field)):
+                    yield ("model_routing", section, spec.name, field, index), model
+    if routing.complexity is not None and routing.complexity.enabled:
+        for level in LEVELS:
+            yield ("model_routing", "complexity", level), getattr(routing.complexity, level)
+
+
+def _judge(path: Path, target: str, origin: Origin, naming: Naming, reachable: list[Provider]) -> Iterator[Problem]:
+    steps: list[Step] = []
+    name, chosen = naming.split(target, steps)
+    if chosen is None:
+        name, chosen = naming.follow_aliases(name, steps)
+    if chosen is None and (name in naming.cascades or (name == AUTO and naming.auto is not None)):
+        return  # each of its own names is judged where it is written
+    if chosen is None and naming.balancing(name, steps) is None:
+        chosen = naming.mapped(name, steps)
+    asked = [provider for provider in reachable if chosen is None or provider.name == chosen]
+    taking = [provider for provider in asked if admits(provider, name) and not is_excluded(provider, name)]
+    if not taking:
+        who = f"provider {chosen} does not serve" if chosen is not None else "no provider serves"
+        yield Problem(origin.file, origin.line, origin.column, dotted(path), f"leads to '{name}', which {who}")
+    elif not any(provider.enabled for provider in taking):
+        waits = ", ".join(f"{provider.name} ({'has no key' if provider.dormant else 'is off'})" for provider in taking[:5])
+        text = f"leads to '{name}', which nobody serves now: {waits}"
+        yield Problem(origin.file, origin.line, origin.column, dotted(path), text, "warning")
