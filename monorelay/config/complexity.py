@@ -6,9 +6,27 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from monorelay.config.problems import did_you_mean
 from monorelay.config.reading import Node
 from monorelay.config.scalars import filled, flag, model, number
 from monorelay.config.schema import Schema, field
+
+# What the relay measures, and which of it by a list of words. A list of any other name is a part of its own, once it has a weight.
+PARTS = (
+    "length",
+    "history",
+    "system",
+    "images",
+    "tools",
+    "tool_turns",
+    "code",
+    "reasoning",
+    "constraints",
+    "questions",
+    "output",
+    "simple",
+)
+BY_WORDS = ("code", "reasoning", "constraints", "simple")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ def read_complexity(node: Node) -> ComplexitySpec | None:
     if thresholds.moderate >= thresholds.complex:
         which = "complex" if node["thresholds"]["complex"].value is not None else "moderate"
         node["thresholds"][which].wrong("moderate must be less than complex")
+    _check_parts(node["weights"], node["words"])
     weights = ((name, entry.read(_WEIGHT, None)) for name, entry in node["weights"].entries())
     return ComplexitySpec(
         enabled=enabled,
@@ -100,6 +119,21 @@ def read_complexity(node: Node) -> ComplexitySpec | None:
         weights=tuple((name, weight) for name, weight in weights if weight is not None),
         words=tuple((name, _read_words(entry)) for name, entry in node["words"].entries() if isinstance(entry.value, list)),
     )
+
+
+def _check_parts(weights: Node, words: Node) -> None:
+    """Nothing is weighed that is not measured, and no list is written that nothing reads."""
+    weighed = {name: entry for name, entry in weights.entries() if entry.value is not None}
+    lists = {name: entry for name, entry in words.entries() if entry.value is not None}
+    for name, entry in weighed.items():
+        if name not in PARTS and name not in lists:
+            hint = did_you_mean(name, [*PARTS, *lists])
+            entry.wrong(f"is no part of the score, and words has no list of this name{hint}")
+    for name, entry in lists.items():
+        if name in PARTS and name not in BY_WORDS:
+            entry.wrong("is a part that looks for no words")
+        elif name not in PARTS and name not in weighed:
+            entry.wrong("does not count: weights has no such name", "warning")
 
 
 def _read_words(node: Node) -> tuple[str, ...]:

@@ -138,6 +138,16 @@ COMPLEXITY = {
 }
 
 
+def test_a_list_of_words_without_a_weight_is_told(house: House) -> None:
+    """A list of another name is a part of the score once it has a weight; without one it is a warning."""
+    written = house.settings("model_routing: {complexity: {words: {legal: [clause]}, weights: {fiscal: 1, legal: 1}}}\n")
+    assert "words has no list of this name" in written.problems()[0]
+    house.settings("model_routing: {complexity: {words: {legal: [clause], fiscal: [tax]}, weights: {legal: 1}}}\n")
+    assert house.warnings() == [
+        "operator/config.yml:1:55: model_routing.complexity.words.fiscal: does not count: weights has no such name"
+    ]
+
+
 @pytest.mark.parametrize("written", COMPLEXITY)
 def test_complexity_is_on_as_soon_as_its_models_are_named(house: House, written: str) -> None:
     """The word lists that are shipped switch nothing on."""
@@ -187,6 +197,10 @@ PROBLEMS: dict[str, list[str]] = {
     "complexity: {weights: {Code: 1}}": [
         "2:26: complexity.weights.Code: is not the name of a part: lower-case letters, digits and _"
     ],
+    "complexity: {weights: {lenght: 1}}": [
+        "2:26: complexity.weights.lenght: is no part of the score, and words has no list of this name, did you mean length?"
+    ],
+    "complexity: {words: {length: [long]}}": ["2:24: complexity.words.length: is a part that looks for no words"],
     "fallbacks: {a: [b, a]}": ["2:22: fallbacks.a.models.1: is the model that failed"],
     "fallbacks: {a: [b]}\n  aliases: {b: A}": ["2:19: fallbacks.a.models.0: is a, the model that failed"],
     "fallbacks: {a: [b@lokal]}": ["2:19: fallbacks.a.models.0: no provider is called lokal, did you mean local?"],
