@@ -186,7 +186,7 @@ def test_every_rule_says_what_it_did_and_where_it_is_written() -> None:
 
 def test_refusals_of_whole_names_are_raised() -> None:
     """Only inside a cascade does a name that leads nowhere not matter."""
-    book = catalogue(provider("only", include=("m",), keys=keys("k")), aliases=(("gone", "x@only"),))
+    book = catalogue(provider("only", include=("m",), keys=keys("k")), provider("off", enabled=False), aliases=(("gone", "x@off"),))
     for requested in ("unknown", "gone", "x@only"):
         with pytest.raises(RelayError):
             resolve(book, requested)

@@ -33,10 +33,12 @@ REFUSED_KEY = reply(401, b'{"error": {"message": "bad key"}}', [JSON])
 PROVIDERS = tuple(provider(name, keys=keys(f"{name}-key"), include=(f"{name}-model", "m")) for name in ("one", "two", "three"))
 CASCADES = (
     CascadeSpec("all", ("one-model", "two-model", "three-model")),
-    CascadeSpec("turning", ("one-model", "two-model"), context_length=("three-model",), content_filter=("nobody", "three-model")),
+    CascadeSpec(
+        "turning", ("one-model", "two-model"), context_length=("three-model",), content_filter=("off-model", "three-model")
+    ),
     CascadeSpec("holed", ("x@gone", "two-model")),
 )
-GONE = provider("gone", enabled=False)
+GONE = provider("gone", enabled=False, include=("x", "off-model"))
 
 
 def stage_of(*scripts: Any, **more: Any) -> Stage:
@@ -172,7 +174,7 @@ def test_a_providers_own_words_turn_the_course() -> None:
             provider("one", keys=keys("k1"), include=("one-model",), refusals=RefusalsSpec(context_length=("*too many pages*",))),
             *PROVIDERS[1:],
         )
-        stage = Stage(*providers, scripts=[odd, OK], cascades=CASCADES)
+        stage = Stage(*providers, GONE, scripts=[odd, OK], cascades=CASCADES)
         assert (await stage.carry(chat(model="turning"))).status == 200
         assert asked(stage) == ["one", "three"]
 
@@ -186,7 +188,7 @@ def test_what_is_ignored_is_nobodys_business() -> None:
         ignore = IgnoreSpec(status=(418,), errors=("*glitch*",))
         glitch = reply(400, b'{"error": {"message": "a weird glitch", "type": "x"}}', [JSON])
         one = provider("one", keys=keys("k1", "k2"), include=("one-model",), ignore=ignore)
-        stage = Stage(one, *PROVIDERS[1:], scripts=[reply(418, b"tea"), glitch, OK, glitch, glitch], cascades=CASCADES)
+        stage = Stage(one, *PROVIDERS[1:], GONE, scripts=[reply(418, b"tea"), glitch, OK, glitch, glitch], cascades=CASCADES)
         assert (await stage.carry(chat(model="all"))).status == 200
         assert asked(stage) == ["one", "one", "two"]
         answer = await stage.carry(chat(model="one-model"))
@@ -261,7 +263,7 @@ def test_what_an_upstream_says_proves_that_it_is_there(script: Any) -> None:
 
     async def scene() -> None:
         one = provider("one", keys=keys(*"abcdef"), include=("one-model",))
-        stage = Stage(one, *PROVIDERS[1:], scripts=[failing("connect"), OK, script, *[OK] * 20], cascades=CASCADES)
+        stage = Stage(one, *PROVIDERS[1:], GONE, scripts=[failing("connect"), OK, script, *[OK] * 20], cascades=CASCADES)
         stage.resources.circuits.adopt(CircuitSpec(failures=2, open=30.0))
         await stage.carry(chat(model="all"))
         await stage.carry(chat(model="all"))
