@@ -1,0 +1,154 @@
+"""What a request would do, told instead of done."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from plan_specs import keys, route
+from relay_stage import JSON, Stage, chat, play, provider
+
+from monorelay.config.cascades import CascadeSpec
+from monorelay.config.complexity import ComplexitySpec
+from monorelay.config.fields import HeaderPair, HeaderRules, Secret
+from monorelay.config.models import ModelSpec
+from monorelay.config.settings import ClientSpec
+from monorelay.upstream.scripted import reply
+
+OK = reply(200, b'{"id": "chatcmpl-1"}', [JSON])
+
+
+def stage_of(**more: Any) -> Stage:
+    rules = HeaderRules(set=(("x-org", Secret("org-secret-1")), ("x-plain", "shown"), ("x-mixed", "k {{ key }}")))
+    one = provider("one", keys=keys("a", "b", b=False), include=("m",), headers=HeaderPair(request=rules))
+    two = provider("two", "anthropic.messages", keys=keys("c"), include=("n",))
+    more.setdefault("cascades", (CascadeSpec("both", ("m", "n"), context_length=("n",)),))
+    return Stage(one, two, scripts=[OK], **more)
+
+
+async def told(stage: Stage, body: Any, **fields: Any) -> dict[str, Any]:
+    answer = await stage.carry(body, x_monorelay_explain="true", **fields)
+    assert answer.status == 200 and stage.engine.requests == []
+    found: dict[str, Any] = json.loads(answer.body)
+    return found
+
+
+def test_every_step_and_every_target_is_told() -> None:
+    """With the rule's place, the state of the keys, the request as it would go out; and nothing goes out."""
+
+    async def scene() -> None:
+        stage = stage_of(models=(ModelSpec("m", {"idle": 7.0}, (("top_k", 5),)),))
+        found = await told(stage, chat(model="both", messages=[{"role": "user", "content": "hi"}], max_tokens=9))
+        assert found["cascade"] == "both" and found["steps"][0]["rule"] == "cascade"
+        first, second = (leg["targets"][0] for leg in found["legs"])
+        assert [key["label"] for key in first["keys"]] == ["a", "b"]
+        assert first["keys"][1] == {"label": "b", "usable": False, "in_flight": 0, "reason": "disabled"}
+        assert first["timeouts"]["idle"] == 7.0 and first["circuit"] == "closed"
+        assert json.loads(first["request"]["body"]) == {
+            "model": "m",
+            "messages": [{"role": "user", "content": "hi"}],
+            "max_tokens": 9,
+            "top_k": 5,
+        }
+        assert first["body_changes"][0]["text"]
+        assert second["capability"] == "anthropic.messages" and not second["native"]
+        assert json.loads(second["request"]["body"])["model"] == "n"
+        assert found["context_length"][0]["targets"][0]["provider"] == "two"
+
+    play(scene)
+
+
+def test_no_secret_is_told() -> None:
+    """Neither a key nor what a header rule took from a reference."""
+
+    async def scene() -> None:
+        found = await told(stage_of(), chat(model="m"))
+        headers = found["legs"][0]["targets"][0]["request"]["headers"]
+        assert {"x-plain: shown", "x-org: (hidden)", "x-mixed: (hidden)", "authorization: (hidden)"} <= set(headers)
+        assert "sk-a" not in json.dumps(found) and "org-secret" not in json.dumps(found)
+
+    play(scene)
+
+
+def test_the_score_of_auto_is_told_in_its_parts() -> None:
+    async def scene() -> None:
+        stage = stage_of(complexity=ComplexitySpec(True, "m", "m", "n"))
+        found = await told(stage, chat(model="auto", messages=[{"role": "user", "content": "hi"}]))
+        assert found["complexity"]["chosen"] == "simple" and found["legs"][0]["targets"][0]["model"] == "m"
+        assert isinstance(found["complexity"]["parts"], list)
+
+    play(scene)
+
+
+def test_only_the_access_key_may_ask() -> None:
+    """A named client may not, nor anybody on a public route of a closed relay."""
+
+    async def scene() -> None:
+        stage = stage_of()
+        answer = await stage.carry(chat(model="m"), client=ClientSpec("ci", "0" * 64), x_monorelay_explain="true")
+        assert (answer.status, answer.error["type"]) == (403, "auth_error")
+        public = stage_of(routes=(route(access="public"),))
+        assert (await public.carry(chat(model="m"), x_monorelay_explain="true")).status == 403
+        opened = stage_of(routes=(route(access="public"),), access_key=None)
+        assert (await opened.carry(chat(model="m"), x_monorelay_explain="true")).status == 200
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("body", "status"), [({"model": "nobody"}, 404), (b"{", 400)])
+def test_a_refusal_is_told_as_itself(body: Any, status: int) -> None:
+    async def scene() -> None:
+        assert (await stage_of().carry(body, x_monorelay_explain="true")).status == status
+
+    play(scene)
+
+
+@pytest.mark.parametrize("value", ["false", "0", ""])
+def test_another_value_asks_for_nothing(value: str) -> None:
+    async def scene() -> None:
+        stage = stage_of()
+        await stage.carry(chat(model="m"), x_monorelay_explain=value)
+        (request,) = stage.engine.requests
+        assert not any("explain" in line for line in request.headers)
+
+    play(scene)
+
+
+def test_recent_attempts_can_be_shown_as_curl() -> None:
+    """Each attempt of a call with its key's label; credentials are variables, and what was quoted stays one word for a shell."""
+
+    async def scene() -> None:
+        stage = stage_of()
+        await stage.carry(
+            chat(model="m", messages=[{"role": "user", "content": "it's $HOME `x`"}]), content_type="application/json"
+        )
+        (command,) = stage.resources.recent.curl("call-1")
+        assert command.startswith("# attempt 1: provider one, key a\ncurl -sS -X POST https://one.example/v1/openai/chat")
+        assert '-H "authorization: $AUTHORIZATION"' in command and '-H "x-org: $X_ORG"' in command
+        assert "sk-a" not in command and "org-secret" not in command
+        import shlex
+
+        words = shlex.split(command.partition("\n")[2])
+        assert json.loads(words[words.index("--data-raw") + 1])["messages"][0]["content"] == "it's $HOME `x`"
+        assert stage.resources.recent.curl("call-2") == []
+
+    play(scene)
+
+
+def test_what_is_remembered_of_attempts_is_bounded() -> None:
+    """In number and in bytes; a body that is too large is left out."""
+
+    async def scene() -> None:
+        stage = stage_of()
+        stage.engine.scripts.clear()
+        stage.engine.scripts.append(lambda request: OK)
+        for size in (300_000, *[200_000] * 40):
+            await stage.carry(chat(model="m", messages=["x" * size]))
+        assert stage.resources.recent._bytes <= 4 * 1024 * 1024
+        big = stage_of()
+        await big.carry(chat(model="m", messages=["x" * 300_000]))
+        (command,) = big.resources.recent.curl("call-1")
+        assert "--data-binary @BODY" in command and len(command) < 2000
+
+    play(scene)
