@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from complexity_prompts import PROMPTS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from monorelay.config.complexity import PARTS, ComplexitySpec, Thresholds
@@ -167,6 +167,7 @@ def but(conversation: Conversation, **changes: Any) -> Conversation:
     return Conversation(**{**fields, **changes})
 
 
+@settings(deadline=None)  # machines are busy
 @given(TALK, TURN)
 def test_more_is_never_less(talk: Conversation, turn: Turn) -> None:
     """More tools, more instructions, a longer answer, an older turn before: none of it makes a request simpler."""
@@ -179,6 +180,7 @@ def test_more_is_never_less(talk: Conversation, turn: Turn) -> None:
         assert total(but(talk, turns=(turn, *talk.turns), length=talk.length + 1)) >= value
 
 
+@settings(deadline=None)  # machines are busy
 @given(TALK, some.sampled_from([" step by step", " analyze", " algorithm", "\n- it must hold", " 17", "? Why?", " ```x```"]))
 def test_more_demands_are_never_less(talk: Conversation, demand: str) -> None:
     """Nor does a further demand in what the user says last."""
