@@ -52,7 +52,7 @@ class WordList:
     def __init__(self, words: Iterable[str]) -> None:
         self._whole: dict[str, str] = {}
         self._beginnings: dict[str, str] = {}
-        self._phrases: list[tuple[str, str]] = []
+        self._phrases: dict[str, str] = {}  # what is written with hyphens is the same phrase
         self._anywhere: list[tuple[str, str]] = []
         for word in words:
             is_open = word.endswith("*")
@@ -60,7 +60,7 @@ class WordList:
             if _UNSPACED.search(word) or _SIGNS.search(word):
                 self._anywhere.append((word.casefold().rstrip("*"), word))
             elif len(pieces) > 1:
-                self._phrases.append((f" {' '.join(pieces)}{'' if is_open else ' '}", word))
+                self._phrases[f" {' '.join(pieces)}{'' if is_open else ' '}"] = word
             elif pieces:
                 (self._beginnings if is_open else self._whole)[pieces[0]] = word
         self._lengths = sorted({len(word) for word in self._beginnings})
@@ -74,7 +74,7 @@ class WordList:
         )
         if self._phrases:
             spaced = f" {' '.join(text.words)} "
-            found.update(name for phrase, name in self._phrases if phrase in spaced)
+            found.update(name for phrase, name in self._phrases.items() if phrase in spaced)
         found.update(name for piece, name in self._anywhere if piece in text.folded)
         return sorted(found)
 
