@@ -63,7 +63,9 @@ async def take_aim(call: Call, asked: Asked, resources: Resources) -> Aim:
     session = _session(call, asked, resolution)
     if not session:
         return Aim(resolution, key, score=score)
-    pin = resources.affinity.pin(session, resources.clock.monotonic()) if _keeps_place(call, asked) else None
+    pin = resources.affinity.pin(session, resources.clock.monotonic())
+    if pin is not None and not _keeps_place(call, asked):
+        pin = None
     return Aim(resolution, key or (pin.key if pin is not None else None), session, pin, score)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from monorelay.dialects.interface import Translation
+from monorelay.dialects.refusal_kinds import is_filtered
 from monorelay.plan.resolution import Target
 from monorelay.relay.call import Body, Call
 from monorelay.relay.deliver import Delivering, Delivery
@@ -16,8 +18,13 @@ from monorelay.relay.trail import Trail
 from monorelay.upstream.keypool import Key
 
 
-async def attempt(errand: Errand, target: Target, key: Key, translation: Translation, body: Body) -> Outcome:
-    """Runs one exchange to its end. After ``Answered`` the client has its answer; after ``Left`` it is gone."""
+async def attempt(
+    errand: Errand, target: Target, key: Key, translation: Translation, body: Body, *, may_turn: bool = False
+) -> Outcome:
+    """Runs one exchange to its end. After ``Answered`` the client has its answer; after ``Left`` it is gone.
+
+    ``may_turn``: where the content is filtered somebody else is asked, and an answer that says no more than that is a refusal.
+    """
     call, reply, trail, resources = errand.call, errand.reply, errand.trail, errand.resources
     spec = call.route.spec
     trail.target, trail.key, trail.upstream_status = target, key, None
@@ -31,6 +38,7 @@ async def attempt(errand: Errand, target: Target, key: Key, translation: Transla
             native=target.lane.translator.native,
             keepalive=spec.keepalive,
             capability=spec.needs or "",
+            refuses=partial(is_filtered, target.lane.translator.upstream) if may_turn else None,
         ),
         resources.loop,
     )

@@ -62,6 +62,11 @@ class Course:
             self._trail.skip(target, "circuit open")
         return self._resort.pop(0) if self._resort else None
 
+    @property
+    def may_turn(self) -> bool:
+        """Whether somebody else is still to be asked where the content is filtered."""
+        return bool(self._resolution.content_filter) and not self._turned
+
     # ------------------------------------------------------------------ what the line tells
 
     def failed(self, target: Target, error: RelayError) -> None:

@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monorelay.dialects.interface import Transducer, Translation, Truncated, Usage
+from monorelay.dialects.interface import StreamError, Transducer, Translation, Truncated, Usage
 from monorelay.dialects.object_ids import remembered_ids
 from monorelay.errors import UPSTREAM, ErrorBody
 from monorelay.relay.call import Reply
@@ -32,6 +32,9 @@ STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
 ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
 TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of an answer, whole or streamed, that can be translated
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
+
+# What an answer is taken for that holds nothing because of a filter, where there is somebody else to ask.
+FILTERED = StreamError(400, ErrorBody("invalid_request_error", "The answer was filtered.", "content_filter"))
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
 
@@ -48,6 +51,7 @@ class Delivering:
     native: bool  # whether bytes go through as they came; otherwise every answer is read
     keepalive: float  # seconds; 0 = off
     capability: str  # whose objects the answer may name
+    refuses: Callable[[bytes], bool] | None = None  # whether a whole answer says no more than that its content was filtered
 
 
 class Delivery:
@@ -208,6 +212,8 @@ class Delivery:
                 body = self.about.translation.answer(body) if self.about.checked or not self.about.native else body
             except Truncated as error:
                 return self._settle(Broke(UpstreamFailure("body", str(error) or "the answer was cut"), self.status))
+            if self.about.refuses is not None and self.about.refuses(b"".join(self._held)):
+                return self._settle(RefusedInStream(FILTERED, self.headers))
             if self.about.native:  # what a translation calls its objects exists nowhere
                 self._made = remembered_ids(self.about.capability, body)
         self.opened_at = self._loop.time()

@@ -77,7 +77,7 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
         except RelayError as error:
             course.failed(target, error)
             continue
-        outcome = await _try_keys(errand, target, translation)
+        outcome = await _try_keys(errand, target, translation, may_turn=course.may_turn)
         match outcome:
             case Answered():
                 remember(errand, target, outcome)
@@ -99,7 +99,7 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
 
 
 async def _try_keys(
-    errand: Errand, target: Target, translation: Translation
+    errand: Errand, target: Target, translation: Translation, *, may_turn: bool
 ) -> Answered | Left | Refused | RefusedInStream | RelayError:
     """One target, key by key. A RelayError is returned, not raised: another target may still do better."""
     reply, trail, resources = errand.reply, errand.trail, errand.resources
@@ -119,7 +119,7 @@ async def _try_keys(
             return last or no_keys(target, pool, resources)
         outcome: Outcome | None = None
         try:
-            outcome = await attempt(errand, target, loan.key, translation, body)
+            outcome = await attempt(errand, target, loan.key, translation, body, may_turn=may_turn)
         finally:
             if outcome is None:
                 pool.release(loan, resources.clock.monotonic())

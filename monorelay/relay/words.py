@@ -26,7 +26,11 @@ def kind_of(target: Target, outcome: Refused | RefusedInStream) -> Kind:
 
 
 def is_ignored(target: Target, outcome: Outcome) -> bool:
-    """Whether nobody is to see this refusal."""
+    """Whether nobody is to see this refusal: by the provider's file, or because it says no more than that this key has no such
+    model, which is nothing to rest it for.
+    """
+    if isinstance(outcome, Refused) and outcome.status == 403 and kind_of(target, outcome) == "model_not_found":
+        return True
     spec, pattern = target.provider.spec.ignore, target.provider.words.ignored
     if not spec.status and pattern is None:
         return False

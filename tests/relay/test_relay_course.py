@@ -165,6 +165,37 @@ def test_the_course_turns_for_length_and_for_content(script: Any) -> None:
     play(scene)
 
 
+def test_an_answer_that_is_nothing_but_filtered_turns_the_course() -> None:
+    """Where somebody was named for that; else it is the answer, as it came."""
+
+    async def scene() -> None:
+        choice = b'{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter"}'
+        empty = reply(200, b'{"id": "c", "object": "chat.completion", "choices": [' + choice + b"]}", [JSON])
+        stage = stage_of(empty, OK, empty, empty, empty)
+        assert (await stage.carry(chat(model="turning"))).body == b'{"id": "chatcmpl-1"}'
+        assert asked(stage) == ["one", "three"]
+        assert b"content_filter" in (await stage.carry(chat(model="turning"))).body
+        assert asked(stage)[2:] == ["one", "three"]
+        assert b"content_filter" in (await stage.carry(chat(model="all"))).body
+        assert asked(stage)[4:] == ["one"]
+
+    play(scene)
+
+
+def test_a_key_without_this_model_is_not_rested() -> None:
+    """403 that says model_not_found: the next key may have it, and with none left the next target."""
+
+    async def scene() -> None:
+        not_here = reply(403, b'{"error": {"message": "no access", "type": "x", "code": "model_not_found"}}', [JSON])
+        one = provider("one", keys=keys("k1", "k2"), include=("one-model",))
+        stage = Stage(one, *PROVIDERS[1:], GONE, scripts=[not_here, not_here, OK], cascades=CASCADES)
+        assert (await stage.carry(chat(model="all"))).status == 200
+        assert asked(stage) == ["one", "one", "two"]
+        assert stage.resources.pool("one").available(0.0) == 2
+
+    play(scene)
+
+
 def test_a_providers_own_words_turn_the_course() -> None:
     """``refusals`` of its file: globs of what its errors say."""
 
