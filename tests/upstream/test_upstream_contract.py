@@ -1,4 +1,5 @@
-"""The rules of interface.py, on every engine: the real one, the real one where there is no epoll, and the scripted one.
+"""The rules of interface.py, on every engine: the real one, the real one where there is no epoll, the scripted one, and both behind
+the engine that rehearses faults, with a fault that waits for more events than ever come, or waits no time at all.
 
 A test plays the upstream in the words of the scripted engine; for the real one they are put into bytes.
 """
@@ -15,7 +16,8 @@ import pytest
 from raw_upstream import Heard, Peer, RawUpstream, ask, curl_engine, in_loop
 
 from monorelay.upstream.curl_sockets import LoopSockets
-from monorelay.upstream.interface import Engine, Exchange, Receiver
+from monorelay.upstream.interface import Engine, Exchange, Receiver, UpstreamRequest
+from monorelay.upstream.rehearsal import Fault, RehearsingEngine
 from monorelay.upstream.scripted import Chunk, End, Failed, Head, ScriptedEngine, ScriptedExchange, Step
 from monorelay.upstream.upload import Upload
 
@@ -73,23 +75,45 @@ class Stage:
         receiver.exchange = self.start(receiver)
         return await self.joined(receiver.exchange)
 
+    def scripted(self) -> ScriptedExchange | None:
+        """The last exchange of a scripted upstream."""
+        engine = self.engine.behind if isinstance(self.engine, Rehearsing) else self.engine
+        return engine.exchanges[-1] if isinstance(engine, ScriptedEngine) else None
+
     async def joined(self, exchange: Exchange) -> Act:
-        if isinstance(exchange, ScriptedExchange):
-            return Act(exchange, exchange)
+        scripted = self.scripted()
+        if scripted is not None:
+            return Act(exchange, scripted)
         assert self.upstream is not None
         peer, _ = await self.upstream.exchange()
         return Act(exchange, peer)
 
 
+class Rehearsing:
+    """An engine that stages a fault in every exchange, none of which shows."""
+
+    def __init__(self, behind: Engine, kind: Any) -> None:
+        self.behind = behind
+        self.rehearsing = RehearsingEngine(behind, asyncio.get_running_loop())
+        self.fault = Fault(kind, after_events=10**6)
+
+    def start(self, request: UpstreamRequest, receiver: Receiver) -> Exchange:
+        return self.rehearsing.start_with(request, receiver, self.fault)
+
+    def shut(self) -> None:
+        self.rehearsing.shut()
+
+
 @asynccontextmanager
-async def curl_stage(**options: Any) -> AsyncIterator[Stage]:
+async def curl_stage(kind: str = "", **options: Any) -> AsyncIterator[Stage]:
     async with RawUpstream() as upstream, curl_engine(**options) as engine:
-        yield Stage(engine, upstream)
+        yield Stage(Rehearsing(engine, kind) if kind else engine, upstream)
 
 
 @asynccontextmanager
-async def scripted_stage() -> AsyncIterator[Stage]:
-    engine = ScriptedEngine(lambda request: ())
+async def scripted_stage(kind: str = "") -> AsyncIterator[Stage]:
+    scripted = ScriptedEngine(lambda request: ())
+    engine = Rehearsing(scripted, kind) if kind else scripted
     yield Stage(engine, None)
     engine.shut()
 
@@ -97,11 +121,19 @@ async def scripted_stage() -> AsyncIterator[Stage]:
 MakeStage = Callable[[], AbstractAsyncContextManager[Stage]]
 
 
-@pytest.fixture(params=["curl", "curl without epoll", "scripted"])
+STAGES: dict[str, MakeStage] = {
+    "curl": curl_stage,
+    "curl without epoll": lambda: curl_stage(sockets=LoopSockets),
+    "scripted": scripted_stage,
+    "curl, rehearsing": lambda: curl_stage("cut"),
+    "scripted, rehearsing": lambda: scripted_stage("stall"),
+    "curl, late": lambda: curl_stage("latency"),
+}
+
+
+@pytest.fixture(params=STAGES)
 def stage(request: pytest.FixtureRequest) -> MakeStage:
-    if request.param == "scripted":
-        return scripted_stage
-    return lambda: curl_stage(**({} if request.param == "curl" else {"sockets": LoopSockets}))
+    return STAGES[request.param]
 
 
 async def quiet() -> None:
@@ -167,7 +199,7 @@ async def test_nothing_is_told_from_inside_start(stage: MakeStage) -> None:
                 act = await on.joined(exchange)
             elif isinstance(act.upstream, Peer):
                 await act.upstream.request()
-            act = Act(exchange, act.upstream if on.upstream else exchange)  # type: ignore[arg-type]
+            act = Act(exchange, act.upstream)
             await act.play(*WHOLE)
             await heard.over()
             returned.clear()
@@ -443,10 +475,11 @@ async def test_an_upload_goes_up_whole(stage: MakeStage) -> None:
         upload.write(b"cd")
         upload.write(b"ef")
         upload.finish()
-        if isinstance(exchange, ScriptedExchange):
+        if on.upstream is None:
             await quiet()
-            assert exchange.sent and exchange.body == b"abcdef"
-            act = Act(exchange, exchange)
+            scripted = on.scripted()
+            assert scripted is not None and scripted.sent and scripted.body == b"abcdef"
+            act = Act(exchange, scripted)
         else:
             assert on.upstream is not None
             peer, request = await on.upstream.exchange()
