@@ -13,6 +13,7 @@ from monorelay.relay.call import Body, Call
 from monorelay.relay.deliver import Delivering, Delivery
 from monorelay.relay.errand import Errand
 from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
+from monorelay.relay.rehearsing import start_exchange
 from monorelay.relay.sending import upstream_request
 from monorelay.relay.trail import Trail
 from monorelay.upstream.keypool import Key
@@ -48,7 +49,7 @@ async def attempt(
     request = upstream_request(call, target, key.fingerprint, body, errand.aim.session)
     resources.recent.note(call.id, target, key, request)
     began = resources.loop.time()
-    delivery.exchange = resources.engine.start(request, delivery)
+    delivery.exchange = start_exchange(resources, target.provider, key.label, request, delivery)
     try:
         outcome = await delivery.outcome
     except asyncio.CancelledError:

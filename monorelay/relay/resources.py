@@ -31,6 +31,7 @@ from monorelay.relay.tally import Tally
 from monorelay.store.objects import ObjectMemory
 from monorelay.upstream.interface import Engine
 from monorelay.upstream.keypool import KeyPool
+from monorelay.upstream.rehearsal import RehearsingEngine
 from monorelay.upstream.waits import WaitRules
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Resources:
         pools: Pools | None = None,
     ) -> None:
         self.engine = engine
+        self.rehearsing = RehearsingEngine(engine, loop)
         self.objects = objects
         self.clock = clock
         self.loop = loop

@@ -159,7 +159,7 @@ class Front:
         self._roster.close()
         for task in self._background:
             task.cancel()
-        self._engine.shut()
+        self._resources.rehearsing.shut()  # and the engine behind it
         self._database.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
