@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from monorelay.clock import Clock
 from monorelay.store.database import Database
+from monorelay.store.glance import look
 
 _KEPT_FOR = 90 * 86_400.0  # a provider that was taken out of the configuration leaves its list behind that long
 
@@ -43,13 +43,7 @@ class ListMemory:
 
 def glance(path: Path) -> dict[tuple[str, str], KeptList]:
     """What is kept in the file of another process, for a command that only looks; empty when it cannot be read. It blocks."""
-    if not path.is_file():
-        return {}
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
-            return _read(connection)
-    except sqlite3.Error:
-        return {}
+    return look(path, _read) or {}
 
 
 def _put(provider: str, base_url: str, entries: tuple[Entry, ...], now: float, connection: sqlite3.Connection) -> None:

@@ -28,4 +28,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE balances (
+            provider TEXT NOT NULL,
+            key TEXT NOT NULL,
+            amount REAL NOT NULL,
+            seen_at REAL NOT NULL,
+            PRIMARY KEY (provider, key)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
