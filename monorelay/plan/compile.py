@@ -35,7 +35,7 @@ from monorelay.plan.template_faults import lane_faults, lane_variables, once_per
 from monorelay.plan.templates import Scrubber, TemplateError, credential, key_values, token_digest
 from monorelay.plan.urls import compile_query, compile_url
 
-_LIST_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60.0}
+_OWN_TIMEOUTS = {"connect": 10.0, "first_byte": 20.0, "idle": 20.0, "total": 60.0}
 
 
 def compile_plan(config: Config, generation: int) -> Plan:
@@ -44,6 +44,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
     providers = {spec.name: _provider(spec, config.routing.retry) for spec in config.providers}
     routes = [_route(spec, providers, problems) for spec in config.routes]
     list_lanes = _list_lanes(providers, problems)
+    credit_lanes = _credit_lanes(providers, problems)
     problems += _unused(config, routes)
     problems += dead_ends(config, routes, providers)
     errors = tuple(once_per_place(problem for problem in problems if problem.severity == "error"))
@@ -59,6 +60,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
         toolless=compile_globs(config.tools.unsupported_models) if config.tools.auto_downgrade else None,
         list_lanes=list_lanes,
         payload=compile_payload(config),
+        credit_lanes=credit_lanes,
         warnings=(*config.warnings, *sorted(problems)),
         compares_pace=any(spec.strategy == "latency" for spec in config.routing.balancing),
     )
@@ -124,21 +126,42 @@ def _route(spec: RouteSpec, providers: Mapping[str, Provider], problems: list[Pr
 
 
 def _list_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> dict[str, Lane]:
-    """The way to each provider's own model list: a route that no client calls, but the roster does."""
+    """The way to each provider's own model list."""
     lanes: dict[str, Lane] = {}
     for provider in providers.values():
         for capability in LISTS:
-            spec = RouteSpec(
-                f"roster:{capability}", "/", ("GET",), Origins(Origin("built in")), needs=capability, timeouts=_LIST_TIMEOUTS
-            )
-            match = _best_offer(capability, provider)
-            if match is None or provider.name in lanes:
-                continue
-            try:
-                lanes[provider.name] = _lane(spec, provider, *match)
-            except TemplateError:
-                problems += lane_faults(spec, provider.spec, match[0])
+            if provider.name not in lanes and (lane := _own_lane("roster", capability, provider, problems)) is not None:
+                lanes[provider.name] = lane
     return lanes
+
+
+def _credit_lanes(providers: Mapping[str, Provider], problems: list[Problem]) -> dict[str, Lane]:
+    """The way to what is left of each key, where a provider's file says how to read it."""
+    lanes: dict[str, Lane] = {}
+    for provider in providers.values():
+        if provider.spec.credits is None:
+            continue
+        lane = _own_lane("balances", "credits", provider, problems)
+        if lane is not None:
+            lanes[provider.name] = lane
+        elif "credits" not in provider.offers:
+            text = "has nowhere to ask: the provider offers no 'credits'; say its path in `offers`"
+            problems.append(_problem(provider.spec.origins.of("credits"), "credits", text, warning=True))
+    return lanes
+
+
+def _own_lane(purpose: str, capability: str, provider: Provider, problems: list[Problem]) -> Lane | None:
+    """A route that no client calls, but the relay itself does."""
+    match = _best_offer(capability, provider)
+    if match is None:
+        return None
+    name = f"{purpose}:{capability}"
+    spec = RouteSpec(name, "/", ("GET",), Origins(Origin("built in")), needs=capability, timeouts=_OWN_TIMEOUTS)
+    try:
+        return _lane(spec, provider, *match)
+    except TemplateError:
+        problems += lane_faults(spec, provider.spec, match[0])
+        return None
 
 
 def _best_offer(needs: str, provider: Provider) -> tuple[OfferSpec, Translator] | None:

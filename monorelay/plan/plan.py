@@ -139,5 +139,6 @@ class Plan:
     toolless: re.Pattern[str] | None  # models whose tools become text
     list_lanes: Mapping[str, Lane]  # provider name → the way to its own model list, for the roster
     payload: PayloadProgram
+    credit_lanes: Mapping[str, Lane]  # provider name → the way to what its keys have left
     warnings: tuple[Problem, ...] = field(default=())
     compares_pace: bool = False  # whether some model goes to the quickest of its providers

@@ -72,8 +72,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
             log.info("provider=%s key=%s is cooling for %.1f s after a 429", name, key.label, seconds)
         case KeyEffect.REST:
             until = pool.rest(loan, now)
-            if status == 402:
-                resources.wants_balance(name)
+            resources.on_refused_key(name, key.fingerprint, status)
             log.warning(
                 "provider=%s key=%s was refused with %s: it rests for %.0f s; replace it or check its account",
                 name,
@@ -149,6 +148,7 @@ def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
     states = pool.states(now, target.model, wall=resources.clock.now())
     soonest = pool.next_free(now, target.model)
     able = [state for state in states if state.reason not in ("disabled", "expired")]
+    able = [state for state in able if state.reason != "no credit"] or able  # those that time will help
     if not states:
         why = "none is configured"
     elif not able:

@@ -68,7 +68,8 @@ class Resources:
     """One per worker.
 
     Mutable: ``lists`` (changed by the roster), ``_catalogue`` (rebuilt when plan or lists change), ``_lacking`` (what providers
-    turned out not to have), and each of its parts, which say for themselves what changes in them.
+    turned out not to have), ``on_refused_key`` (set once, by whoever asks for balances), and each of its parts, which say for
+    themselves what changes in them.
     """
 
     def __init__(
@@ -94,11 +95,11 @@ class Resources:
         self.affinity = Affinity()
         self.recent = Recent()
         self.holding = Holding()
-        self.wants_balance: Callable[[str], None] = _nobody_asks  # told a provider that has just asked for payment
         self.lists: Mapping[str, Sequence[ModelEntry]] = {}
         self._lacking: dict[tuple[str, str], float] = {}  # (provider, capability): until when it is not asked
         self._catalogue: Catalogue | None = None
         self._plan: Plan | None = None
+        self.on_refused_key: Callable[[str, str, int | None], None] = lambda provider, fingerprint, status: None
         self._prefix = secrets.token_hex(6)
         self._count = 0
 
@@ -201,10 +202,6 @@ class Resources:
                 len(trail.tries),
                 told,
             )
-
-
-def _nobody_asks(provider: str) -> None:
-    """No provider has a balance to look at."""
 
 
 def _place(trail: Trail) -> str:

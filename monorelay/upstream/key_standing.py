@@ -1,7 +1,8 @@
 """How one key stands: may it be used now, would another be better, and if it may not, why and until when. Pure.
 
-A key can be out of use (cooling, resting, on probation, expired, at a limit) and it can be a poor choice (steered away from, or
-just back from a cooldown): then it is taken only when there is no better one. A cooldown or a steer may hold for one model only.
+A key can be out of use (cooling, resting, on probation, expired, at a limit, without credit) and it can be a poor choice (steered
+away from, or just back from a cooldown): then it is taken only when there is no better one. A cooldown or a steer may hold for one
+model only.
 
 After a cooldown a key is eased in: one request at a time, twice as many after each success, until all is as before.
 """
@@ -19,7 +20,7 @@ LONGEST_REST = 86_400.0
 MOST_MODELS = 256  # of one key that are remembered to be cooling
 
 NO, POORLY, WELL = 0, 1, 2  # may it be used?
-Reason = Literal["", "cooling", "resting", "disabled", "expired", "limited"]
+Reason = Literal["", "cooling", "resting", "disabled", "expired", "limited", "no credit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Standing:
         "key",
         "in_flight",
         "is_clear",
+        "is_aside",
         "resting_until",
         "refusals",
         "strain",
@@ -119,6 +121,7 @@ class Standing:
 
     def __init__(self, key: Key) -> None:
         self.in_flight = 0
+        self.is_aside = False  # out of use for want of credit, until somebody says otherwise
         self.resting_until = 0.0
         self.refusals = 0  # in a row; above 0 the key is resting or on probation
         self.strain = Strain()
@@ -139,14 +142,14 @@ class Standing:
             self.meter.adopt(key.limits)
         self.is_metered = self.meter is not None and key.limits != NO_LIMITS
         self._plain = not self.is_metered and key.expires_at is None
-        self.is_clear = self._plain and not self.refusals and self._quiet_at == 0.0
+        self.is_clear = self._plain and not self.refusals and not self.is_aside and self._quiet_at == 0.0
 
     # -- asking
 
     def use(self, now: float, model: str, tokens: int, slow_start: float, ahead: float) -> int:
         """NO, POORLY or WELL; ``ahead`` is what the wall clock is ahead of ``now``."""
         key = self.key
-        if key.expires_at is not None and now + ahead >= key.expires_at:
+        if self.is_aside or (key.expires_at is not None and now + ahead >= key.expires_at):
             return NO
         if self.refusals and (self.resting_until > now or self.in_flight):
             return NO
@@ -176,6 +179,8 @@ class Standing:
         expires = math.inf if self.key.expires_at is None else self.key.expires_at - ahead
         if expires <= now:
             return math.inf, "expired", ""
+        if self.is_aside:
+            return math.inf, "no credit", ""
         at, reason, limit = now, "", ""
         if self.is_metered:
             at, limit = self.meter.free_at(now, tokens, self.in_flight)  # type: ignore[union-attr]
@@ -236,6 +241,11 @@ class Standing:
         if len(self.models) > MOST_MODELS:
             del self.models[min(self.models, key=lambda model: self.models[model].ends)]
 
+    def set_aside(self, is_aside: bool) -> None:
+        self.is_aside = is_aside
+        if is_aside:
+            self.is_clear = False
+
     def rest(self, now: float) -> bool:
         """Attempts that were under way when the key was refused do not lengthen its rest."""
         if self.resting_until > now:
@@ -257,4 +267,5 @@ class Standing:
         if not self.refusals or began < self.resting_until:
             return False
         self.refusals = 0
+        self.resting_until = 0.0  # it may lie ahead still, where a rest was ended
         return True

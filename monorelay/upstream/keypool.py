@@ -301,6 +301,20 @@ class KeyPool:
             known.cool(until, model)
         return is_news
 
+    # -- what somebody else knows of a key's credit
+
+    def set_aside(self, fingerprints: frozenset[str]) -> None:
+        """Takes these keys out of rotation, and all others back into it."""
+        for fingerprint, standing in self._known.items():
+            standing.set_aside(fingerprint in fingerprints)
+
+    def end_rest(self, fingerprint: str) -> None:
+        """What it was refused for is no more: the key may go again at once."""
+        standing = self._known.get(fingerprint)
+        until = standing.resting_until if standing is not None else 0.0
+        if standing is not None and standing.forgive(until):
+            self._say(Fact("fine", fingerprint, until))
+
     # -- telling other workers
 
     def _say(self, fact: Fact) -> None:

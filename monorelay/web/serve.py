@@ -18,8 +18,10 @@ from monorelay.config.problems import ConfigError, Problem
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.outcome import ReloadOutcome
 from monorelay.plan.plan import Plan
+from monorelay.relay.credits import Balances
 from monorelay.relay.resources import Resources
 from monorelay.relay.roster import Roster
+from monorelay.store.balances import BalanceMemory
 from monorelay.store.database import Database
 from monorelay.store.lists import ListMemory
 from monorelay.store.objects import ObjectMemory
@@ -84,6 +86,7 @@ class Front:
         machine = Machine(state_dir, loop, self._threads)
         self._answers = Answers(resources, self._database, self._base_url, machine, listen)
         self._roster = Roster(resources, ListMemory(self._database, clock))
+        self._balances = Balances(resources, BalanceMemory(self._database, clock))
         plan = compile_plan(config, generation)
         self._switchboard = Switchboard(plan, resources, self._answers)
         self._server: Any = _Server(
@@ -114,6 +117,7 @@ class Front:
     def _take(self, plan: Plan) -> None:
         self._resources.adopt(plan)
         self._roster.adopt(plan)
+        self._balances.adopt(plan)
         server = plan.config.server
         if server.detect_public_ip and not server.public_host and not plan.admission.open:
             self._in_background(self._base_url.find_public(self._engine))
@@ -157,6 +161,7 @@ class Front:
         self._server.stop()
         self._switchboard.close()
         self._roster.close()
+        self._balances.close()
         for task in self._background:
             task.cancel()
         self._resources.rehearsing.shut()  # and the engine behind it

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from plan_specs import BEARER, config, keys, origins, provider, route
 
+from monorelay.config.credits import CreditsSpec
 from monorelay.config.fields import Auth, HeaderPair, HeaderRules, Secret
 from monorelay.config.problems import ConfigError
 from monorelay.config.provider import OfferSpec
@@ -175,3 +176,22 @@ def test_no_secret_is_in_the_repr_of_a_plan() -> None:
     text = repr(plan) + repr(plan.routes[0].lanes) + repr(plan.providers)
     assert not any(secret in text for secret in ("sk-a", "sk-b", "sk-hidden", "sk-access"))
     assert origins().of("a", "b") == origins().root
+
+
+def test_a_balance_has_a_lane_of_its_own_where_the_file_says_how_to_read_it() -> None:
+    """With each key's own credential. Without the offer there is nowhere to ask, which is warned about."""
+    watched = provider("watched", "openai.chat", "credits", credits=CreditsSpec("left"))
+    offered = provider("offered", "openai.chat", "credits")
+    lost = provider("lost", credits=CreditsSpec("left"))
+    plan = compile_plan(config(watched, offered, lost), 1)
+    assert list(plan.credit_lanes) == ["watched"]
+    lane = plan.credit_lanes["watched"]
+    assert lane.url.render({}, "", "") == "https://watched.example/v1/credits"
+    values = {"model": "", "request_id": "", "client": ""}
+    assert [lane.request.lines({}, key.fingerprint, values) for key in lane.provider.keys] == [
+        ("authorization: Bearer sk-a",),
+        ("authorization: Bearer sk-b",),
+    ]
+    assert [(warning.path, warning.message) for warning in plan.warnings if warning.file == "providers.d/lost.yml"] == [
+        ("credits", "has nowhere to ask: the provider offers no 'credits'; say its path in `offers`")
+    ]

@@ -1,0 +1,227 @@
+"""What the keys have left: asked of each provider that says where to read it, on a schedule and never on a request's way.
+
+A key with less than ``skip_below`` is taken out of rotation, until it has more or until nothing was heard of it for three rounds: a
+balance that old says nothing. A 402 brings the next look forward; what it finds may end the rest of that key. The last balance
+stays when a provider does not answer, also over a restart (``store/balances.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass
+
+from monorelay.config.credits import CreditsSpec
+from monorelay.dialects.json_path import balance_in
+from monorelay.plan.plan import Key, Lane, Plan, Provider
+from monorelay.relay.resources import Resources
+from monorelay.store.balances import Balance, BalanceMemory
+from monorelay.upstream.collect import CollectFailed, collect
+from monorelay.upstream.interface import UpstreamRequest
+
+log = logging.getLogger("monorelay.balances")
+
+JITTER = 0.1  # of the time between two looks, so that workers and providers do not ask in step
+SOONEST = 30.0  # seconds between two looks, however often keys are refused
+ROUNDS = 3  # looks without an answer after which a balance counts no more
+MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    provider: Provider
+    lane: Lane
+    credits: CreditsSpec
+    wake: asyncio.Event  # the time of the next look was brought forward
+
+
+class Balances:
+    """One per worker.
+
+    Mutable: ``_known`` (by provider and fingerprint, when a balance was read or loaded), ``_refused`` (keys that got a 402, and
+    when), ``_aside`` (what the pools were told last), ``_troubles`` (what was logged of a key), ``_looked`` and ``_due``
+    (monotonic, by provider), ``_watched`` and ``_task`` (by ``adopt``), ``_is_loaded`` once.
+    """
+
+    def __init__(self, resources: Resources, memory: BalanceMemory) -> None:
+        self._resources = resources
+        self._memory = memory
+        self._known: dict[tuple[str, str], Balance] = {}
+        self._refused: dict[tuple[str, str], float] = {}
+        self._aside: dict[str, frozenset[str]] = {}
+        self._troubles: dict[tuple[str, str], str] = {}
+        self._looked: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._watched: dict[str, _Watched] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._is_loaded = False
+        resources.on_refused_key = self.note_refusal
+
+    def __repr__(self) -> str:
+        return f"<Balances of {len(self._known)} keys>"
+
+    # -- for the worker
+
+    def adopt(self, plan: Plan) -> None:
+        """Follows the next plan; what is known of keys that stay is kept, and so is the time of the next look."""
+        before, self._watched = self._watched, {}
+        for name, lane in plan.credit_lanes.items():
+            provider = plan.providers[name]
+            if provider.enabled and provider.spec.credits is not None:
+                self._watched[name] = _Watched(provider, lane, provider.spec.credits, asyncio.Event())
+        kept = {(name, key.fingerprint) for name, watched in self._watched.items() for key in watched.provider.keys}
+        self._known = {place: balance for place, balance in self._known.items() if place in kept}
+        self._refused = {place: at for place, at in self._refused.items() if place in kept}
+        self._troubles = {place: text for place, text in self._troubles.items() if place in kept}
+        for name in before.keys() - self._watched.keys():
+            self._aside.pop(name, None)
+            self._resources.pool(name).set_aside(frozenset())
+        for watched in self._watched.values():
+            self._set_aside(watched)
+        self.close()
+        if self._watched:
+            self._task = self._resources.loop.create_task(self._run())
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    # -- for the line
+
+    def balance(self, provider: str, fingerprint: str) -> Balance | None:
+        """The last one that was read."""
+        return self._known.get((provider, fingerprint))
+
+    def low(self, provider: str) -> frozenset[str]:
+        """The keys of this provider that are known to have too little."""
+        watched = self._watched.get(provider)
+        if watched is None or watched.credits.skip_below is None:
+            return frozenset()
+        since = self._resources.clock.now() - ROUNDS * watched.credits.every
+        return frozenset(
+            key.fingerprint
+            for key in watched.provider.keys
+            if (balance := self._known.get((provider, key.fingerprint))) is not None
+            and balance.at >= since
+            and balance.amount < watched.credits.skip_below
+        )
+
+    def note_refusal(self, provider: str, fingerprint: str, status: int | None) -> None:
+        """A key was refused: a 402 makes its balance worth a look, anything else is no matter of money."""
+        if provider not in self._watched:
+            return
+        if status == 402:
+            self._refused[provider, fingerprint] = self._resources.clock.monotonic()
+            self.look_soon(provider)
+        else:
+            self._refused.pop((provider, fingerprint), None)
+
+    def look_soon(self, provider: str) -> None:
+        """Brings the next look forward, but not into the last one's heels."""
+        watched = self._watched.get(provider)
+        if watched is None:
+            return
+        soon = max(self._resources.clock.monotonic(), self._looked.get(provider, -math.inf) + SOONEST)
+        if soon < self._due.get(provider, math.inf):
+            self._due[provider] = soon
+            watched.wake.set()
+
+    # -- in the background
+
+    async def _run(self) -> None:
+        try:
+            if not self._is_loaded:
+                await self._load()
+            await asyncio.gather(*(self._watch(watched) for watched in self._watched.values()))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("the balances stopped; they stay as they are until the next reload")
+
+    async def _load(self) -> None:
+        """What an earlier run of the relay, or another worker, had learnt."""
+        for (name, fingerprint), balance in (await self._memory.all()).items():
+            watched = self._watched.get(name)
+            if watched is not None and any(key.fingerprint == fingerprint for key in watched.provider.keys):
+                self._known.setdefault((name, fingerprint), balance)
+        self._is_loaded = True
+        for watched in self._watched.values():
+            self._set_aside(watched)
+
+    async def _watch(self, watched: _Watched) -> None:
+        name, clock = watched.provider.name, self._resources.clock
+        while True:
+            watched.wake.clear()
+            try:
+                async with asyncio.timeout(max(0.0, self._due.get(name, 0.0) - clock.monotonic())):
+                    await watched.wake.wait()
+                continue
+            except TimeoutError:
+                pass
+            self._looked[name] = clock.monotonic()
+            stretch = 1.0 + JITTER * (2.0 * self._resources.draw() - 1.0)
+            self._due[name] = self._looked[name] + watched.credits.every * stretch
+            for key in watched.provider.keys:
+                if key.enabled:
+                    await self._ask(watched, key)
+
+    async def _ask(self, watched: _Watched, key: Key) -> None:
+        place = (watched.provider.name, key.fingerprint)
+        asked_at = self._resources.clock.monotonic()
+        try:
+            amount = await self._read(watched, key)
+        except Exception as error:
+            if not isinstance(error, CollectFailed | ValueError):
+                log.exception("provider=%s key=%s a fault in the relay while its balance was read", place[0], key.label)
+            self._note_trouble(place, key, str(error))
+        else:
+            self._troubles.pop(place, None)
+            self._known[place] = Balance(amount, self._resources.clock.now())
+            self._memory.keep(*place, self._known[place])
+            self._maybe_end_rest(watched, key, amount, asked_at)
+        self._set_aside(watched)
+
+    async def _read(self, watched: _Watched, key: Key) -> float:
+        """Raises CollectFailed or ValueError."""
+        request = UpstreamRequest(
+            method="GET",
+            url=watched.lane.url.render({}, "", ""),
+            headers=watched.lane.request.lines({}, key.fingerprint, {"model": "", "request_id": "", "client": ""}),
+            body=None,
+            timeouts=watched.lane.timeouts,
+        )
+        whole = await collect(self._resources.engine, request, MOST_BYTES)
+        if whole.status in (401, 403):
+            raise ValueError(f"status {whole.status}: this key may not ask for it")
+        if whole.status != 200:
+            raise ValueError(f"status {whole.status}")
+        return balance_in(whole.body, watched.credits.balance, watched.credits.minus)
+
+    def _note_trouble(self, place: tuple[str, str], key: Key, text: str) -> None:
+        """Once, not at each look."""
+        if self._troubles.get(place) != text:
+            self._troubles[place] = text
+            log.info("provider=%s key=%s its balance could not be read (%s); the last known one stays", place[0], key.label, text)
+
+    def _maybe_end_rest(self, watched: _Watched, key: Key, amount: float, asked_at: float) -> None:
+        """Of a key that was refused for want of money, and has some."""
+        name, enough = watched.provider.name, watched.credits.skip_below
+        refused_at = self._refused.get((name, key.fingerprint))
+        if refused_at is None or enough is None or amount < enough or asked_at < refused_at:
+            return
+        del self._refused[name, key.fingerprint]
+        self._resources.pool(name).end_rest(key.fingerprint)
+        log.info("provider=%s key=%s has %g again, and rests no longer", name, key.label, amount)
+
+    def _set_aside(self, watched: _Watched) -> None:
+        name = watched.provider.name
+        low = self.low(name)
+        before = self._aside.get(name, frozenset())
+        for key in watched.provider.keys:
+            if key.fingerprint in low ^ before:
+                said = "has less than skip_below, and is left out" if key.fingerprint in low else "is no longer left out"
+                log.info("provider=%s key=%s %s", name, key.label, said)
+        self._aside[name] = low
+        self._resources.pool(name).set_aside(low)
