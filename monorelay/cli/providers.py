@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Mapping
+from typing import Any
 
+from monorelay.cli.balances import balance_text, balance_value, kept_balances
 from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.matrix import provider_value, state_of
 from monorelay.cli.table import columns
 from monorelay.plan.plan import Provider
+from monorelay.store.balances import Balances
 
 DESCRIPTION = """
 Print every provider in the order in which they are asked: whether it takes calls (on, off, or no key), its keys by label,
-its base URL, which model names it takes, and the line that says where its keys come from. A key itself is never printed.
+what they had left when a relay asked last (where the file says how to read that), its base URL, which model names it takes,
+and the line that says where its keys come from. A key itself is never printed.
 """
 
 
@@ -26,11 +31,13 @@ def add(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     plan = prepared(options.config_dir, environ).plan
+    known = kept_balances(plan, environ)
     if options.json:
-        print(json.dumps([provider_value(provider) for provider in plan.providers.values()], indent=2))
+        print(json.dumps([_value(provider, known) for provider in plan.providers.values()], indent=2))
         return 0
-    head = ("PROVIDER", "STATE", "PRIORITY", "KEYS", "BASE URL", "MODELS", "DEFINED IN")
-    print(columns([head, *map(_row, plan.providers.values())]))
+    now = time.time()
+    head = ("PROVIDER", "STATE", "PRIORITY", "KEYS", "BALANCE", "BASE URL", "MODELS", "DEFINED IN")
+    print(columns([head, *(_row(provider, balance_text(provider, known, now)) for provider in plan.providers.values())]))
     if options.offers:
         for provider in plan.providers.values():
             offers = provider_value(provider)["offers"]
@@ -38,7 +45,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _row(provider: Provider) -> tuple[str, ...]:
+def _value(provider: Provider, known: Balances) -> dict[str, Any]:
+    value = provider_value(provider)
+    for key in value["keys"]:
+        key["balance"] = balance_value(known.get((provider.name, key["fingerprint"])))
+    return value
+
+
+def _row(provider: Provider, balance: str) -> tuple[str, ...]:
     spec = provider.spec
     keys = ", ".join(key.label if key.enabled else f"({key.label})" for key in spec.keys)
     models = " ".join(spec.include) or "any"
@@ -50,6 +64,7 @@ def _row(provider: Provider) -> tuple[str, ...]:
         state_of(provider),
         str(spec.priority),
         keys or ("none" if spec.auth is not None else "not needed"),
+        balance,
         spec.base_url,
         models if len(models) <= 40 else f"{models[:39]}…",
         str(where),
