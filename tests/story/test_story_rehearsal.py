@@ -19,7 +19,7 @@ REHEARSAL = {**SERVER, "allow_faults": True}
 HELLO = b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 FAULTS: dict[str, list[dict[str, Any]]] = {
-    "storm": [{"kind": "rate_limit", "retry_after": 0.2, "keys": ["a"]}],
+    "storm": [{"kind": "rate_limit", "retry_after": 0.4, "keys": ["a"]}],
     "cut": [{"kind": "cut", "after_events": 2}],
     "stall": [{"kind": "stall", "after_events": 1}],
     "late": [{"kind": "latency", "seconds": 0.2}],
@@ -51,15 +51,15 @@ def chat(relay: Relay, name: str, **more: Any) -> Any:
 
 
 def test_a_storm_of_429s_on_one_key_of_two_is_seen_by_no_client(relay: Relay, upstream: Recorder) -> None:
-    """Every call is answered; the upstream never sees the key that is staged to be limited."""
-    answers = []
-    for _ in range(60):
+    """Every call is answered; the upstream never sees the key that is staged to be limited, and what it says of the wait holds."""
+    began = time.monotonic()
+    answers = [chat(relay, "storm")]
+    while time.monotonic() < began + 1.2:
         answers.append(chat(relay, "storm"))
-        time.sleep(0.01)
     assert {answer.status for answer in answers} == {200}
     assert {request.header("authorization") for request in upstream.requests} == {"Bearer sk-up-b"}
     attempts = [answer.header("x-monorelay-attempts") for answer in answers]
-    assert 2 <= attempts.count("2") < 30, "the staged Retry-After is respected"
+    assert 2 <= attempts.count("2") <= 1 + (time.monotonic() - began) / 0.4
     assert "provider=storm key=a rehearsal: rate_limit" in relay.log()
 
 

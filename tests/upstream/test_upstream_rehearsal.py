@@ -295,7 +295,9 @@ async def test_shut_ends_what_is_staged_too() -> None:
 @pytest.mark.parametrize(
     ("fault", "phase", "told"),
     [
+        (Fault("cut", after_events=0), "body", b""),
         (Fault("cut", after_events=2), "body", b"data: 1\n\ndata: 2\n\n"),
+        (Fault("stall", after_events=0), "idle", b""),
         (Fault("stall", after_events=1), "idle", b"data: 1\n\n"),
         (Fault("bad_json", after_events=1), "body", b"data: 1\n\n" + BROKEN_EVENT),
     ],
