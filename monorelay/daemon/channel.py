@@ -2,8 +2,9 @@
 
 The kinds of message are open: a side ignores a kind that it does not know.
 
-    master → worker    config (a Change), outcome (a ReloadOutcome), drain (a limit in seconds)
-    worker → master    ready (None), ack (an Ack)
+    master → worker    config (a Change), outcome (a ReloadOutcome), drain (a limit in seconds), fact (its bytes),
+                       ask (a number and a question in JSON)
+    worker → master    ready (None), ack (an Ack), fact (a Fact), answer (the question's number and an answer in JSON, b"" for none)
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 LENGTH = struct.Struct("!Q")
 READ_SIZE = 1 << 18
+# A peer that stands still is not told more than this of what it can do without.
+LONG_BACKLOG = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,17 @@ class Ack:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one worker knows and the others should, pickled: the master hands it on unopened.
+
+    ``until``, in monotonic time: as long as that a worker that is born later is told as well.
+    """
+
+    until: float
+    body: bytes = field(repr=False)
+
+
 class Channel:
     """One end of a socketpair, never blocking. Its owner calls ``flush`` while ``unsent``, when the socket is writable."""
 
@@ -58,6 +72,11 @@ class Channel:
     @property
     def unsent(self) -> bool:
         return bool(self._out)
+
+    def send_if_heard(self, message: Message) -> None:
+        """``send``, unless the peer has not listened for so long that what waits for it is a lot already."""
+        if len(self._out) < LONG_BACKLOG:
+            self.send(message)
 
     def send(self, message: Message) -> None:
         """Queue the message and send what the socket takes. A peer that is gone is noticed by ``receive``, not here."""

@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from monorelay import __version__
 from monorelay.clock import SystemClock
 from monorelay.daemon import logs, signals
+from monorelay.daemon.assignment import ACK_LIMIT, Assignment, Setup
+from monorelay.daemon.control import control_path, open_control
 from monorelay.daemon.descriptors import raise_limit
 from monorelay.daemon.listen import ListenError, bind, handed_over
-from monorelay.daemon.master import ACK_LIMIT, Assignment, Master, Setup
+from monorelay.daemon.master import Master
 from monorelay.daemon.notify import Notifier
 from monorelay.daemon.reading import Facts, Read, Refusal, read_now
 from monorelay.daemon.statedir import StateDir, StateDirError, choose_state_dir
+from monorelay.upstream.shared_usage import SharedUsage
 
 BAD_CONFIGURATION = 78
 BAD_MACHINE = 1
@@ -74,18 +77,22 @@ def run(options: Options) -> int:
             print(f"monorelay {__version__} {sentence}", file=sys.stderr, flush=True)
             options.after_ready(listening.url)
 
+        clock = SystemClock()
+        workers = facts.workers if options.workers is None else options.workers
         setup = Setup(
             read=options.read,
             listening=listening,
             state_dir=state.path,
-            workers=facts.workers if options.workers is None else options.workers,
+            workers=workers,
             notifier=Notifier(options.environ),
-            clock=SystemClock(),
+            clock=clock,
             work=options.work,
             announce=announce,
+            control=open_control(control_path(state.path, options.environ), clock),
             overridden=_overridden(options),
             lifeline=options.lifeline,
             ack_limit=options.ack_limit,
+            usage=SharedUsage(workers) if workers > 1 else None,
         )
         return Master(setup, facts).run()
     except ListenError as error:

@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import pickle
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from monorelay.config.config import Config
 from monorelay.config.problems import Problem
 from monorelay.daemon import logs
-from monorelay.daemon.channel import Ack, Change, Message
-from monorelay.daemon.master import Assignment
+from monorelay.daemon.assignment import Assignment
+from monorelay.daemon.channel import Ack, Change, Fact, Message
+from monorelay.daemon.control import LONGEST_ANSWER
 from monorelay.plan.outcome import ReloadOutcome
+from monorelay.upstream.shared_usage import Seat
 
 logger = logging.getLogger(__name__)
+
+
+class Tell(Protocol):
+    """How a front tells the other workers something: each of their fronts hears it (``Front.hear``)."""
+
+    def __call__(self, fact: object, until: float = 0.0) -> None:
+        """``fact`` can be pickled. Until ``until`` (monotonic time) a worker that is born later hears it too."""
+        ...
 
 
 class Front(Protocol):
@@ -36,6 +48,14 @@ class Front(Protocol):
 
     def note_outcome(self, outcome: ReloadOutcome) -> None: ...
 
+    def hear(self, fact: object) -> None:
+        """What another worker's front told."""
+        ...
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
+        """To a question of the control socket, ``ask`` being its kind; None where this worker has nothing to say to it."""
+        ...
+
     def listen_on(self, sock: socket.socket) -> None: ...
 
     async def drain(self, limit: float) -> int:
@@ -45,13 +65,28 @@ class Front(Protocol):
     def close(self) -> None: ...
 
 
-MakeFront = Callable[[Config, int, Path, tuple[str, int], int], Front]
+class MakeFront(Protocol):
+    """``tell`` and ``seat``, its place in the memory that workers share, are None where there is one worker."""
+
+    def __call__(
+        self,
+        config: Config,
+        generation: int,
+        state_dir: Path,
+        listen: tuple[str, int],
+        workers: int,
+        *,
+        tell: Tell | None,
+        seat: Seat | None,
+    ) -> Front: ...
 
 
-def front_of_web(config: Config, generation: int, state_dir: Path, listen: tuple[str, int], workers: int) -> Front:
+def front_of_web(
+    config: Config, generation: int, state_dir: Path, listen: tuple[str, int], workers: int, *, tell: Tell | None, seat: Seat | None
+) -> Front:
     from monorelay.web.serve import Front as WebFront  # here, and not above: it loads Tornado and curl, which must not be forked
 
-    return WebFront(config, generation, state_dir, listen, workers)
+    return WebFront(config, generation, state_dir, listen, workers, tell=tell, seat=seat)
 
 
 def work(assignment: Assignment, make_front: MakeFront = front_of_web) -> int:
@@ -83,9 +118,19 @@ class _Worker:
         loop = asyncio.get_running_loop()
         given = self._given
         listen = (given.listening.host, given.listening.port)
-        front = make_front(self._config, given.generation, given.state_dir, listen, given.workers)
+        front = make_front(
+            self._config,
+            given.generation,
+            given.state_dir,
+            listen,
+            given.workers,
+            tell=partial(self._tell, loop) if given.workers > 1 else None,
+            seat=given.usage.sit(given.seat) if given.usage is not None else None,
+        )
         try:
             front.note_outcome(given.outcome)
+            for fact in given.facts:
+                _pass_on(fact, front)
             for sock in given.listening.sockets:
                 front.listen_on(sock)
             loop.add_reader(self._channel, self._hear, loop, front)
@@ -131,6 +176,11 @@ class _Worker:
                 front.note_outcome(message.body)
             elif message.kind == "drain":
                 self._drain(message.body)
+            elif message.kind == "fact":
+                _pass_on(message.body, front)
+            elif message.kind == "ask":
+                number, question = message.body
+                self._say(loop, Message("answer", (number, _answer(front, question))))
 
     def _take(self, front: Front, change: Change) -> Ack:
         config: Config = pickle.loads(change.config)
@@ -140,8 +190,15 @@ class _Worker:
             logs.set_level(config.server.log_level)
         return Ack(change.attempt, tuple(map(str, problems)))
 
+    def _tell(self, loop: asyncio.AbstractEventLoop, fact: object, until: float = 0.0) -> None:
+        self._channel.send_if_heard(Message("fact", Fact(until, pickle.dumps(fact, pickle.HIGHEST_PROTOCOL))))
+        self._send_later(loop)
+
     def _say(self, loop: asyncio.AbstractEventLoop, message: Message) -> None:
         self._channel.send(message)
+        self._send_later(loop)
+
+    def _send_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._channel.unsent:
             loop.add_writer(self._channel, self._send_rest, loop)
 
@@ -153,3 +210,23 @@ class _Worker:
     def _drain(self, limit: float) -> None:
         self._limit = limit
         self._asked_to_end.set()
+
+
+def _pass_on(fact: bytes, front: Front) -> None:
+    try:
+        front.hear(pickle.loads(fact))
+    except Exception:  # what another worker says must not keep this one from hearing the master
+        logger.exception("a fact that another worker told")
+
+
+def _answer(front: Front, question: bytes) -> bytes:
+    """JSON without a line break; empty where there is nothing to say."""
+    try:
+        answer = front.answer(json.loads(question))
+    except Exception:  # a question must not harm what is served
+        logger.exception("a question of the control socket")
+        return b""
+    if answer is None:
+        return b""
+    line = json.dumps(answer).encode()
+    return line if len(line) < LONGEST_ANSWER else b'{"error": "the answer is too long"}'

@@ -10,7 +10,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monorelay.clock import Clock
 from monorelay.config.circuit import CircuitSpec
@@ -114,6 +114,11 @@ class Resources:
 
     def pool(self, provider: str) -> KeyPool:
         return self.pools[provider]
+
+    def hear(self, fact: Any) -> None:
+        """What another worker found out: (provider, a fact about its keys)."""
+        provider, of_key = fact
+        self.pools.hear(provider, of_key)
 
     def busy(self, provider: str) -> int:
         """Calls in flight with a provider, all its keys together."""

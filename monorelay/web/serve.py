@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
 
@@ -19,6 +21,7 @@ from monorelay.plan.compile import compile_plan
 from monorelay.plan.outcome import ReloadOutcome
 from monorelay.plan.plan import Plan
 from monorelay.relay.credits import Balances
+from monorelay.relay.pools import Pools
 from monorelay.relay.resources import Resources
 from monorelay.relay.roster import Roster
 from monorelay.store.balances import BalanceMemory
@@ -26,6 +29,8 @@ from monorelay.store.database import Database
 from monorelay.store.lists import ListMemory
 from monorelay.store.objects import ObjectMemory
 from monorelay.upstream.curl import CurlEngine
+from monorelay.upstream.key_facts import Fact
+from monorelay.upstream.shared_usage import Seat
 from monorelay.web.accepting import Acceptor
 from monorelay.web.answers import Answers
 from monorelay.web.base_url import BaseUrl
@@ -40,6 +45,12 @@ log = logging.getLogger("monorelay.web")
 _HEAD_READ = 1024 * 1024
 _BODY_READ = 1 << 60
 QUIET = 0.3  # seconds without a request before a drain believes that none is coming
+
+
+class Tell(Protocol):
+    """Tells every other worker's front a fact (anything that can be pickled), and those that are born before ``until``."""
+
+    def __call__(self, fact: object, until: float = 0.0) -> None: ...
 
 
 class _Server(HTTPServer):
@@ -72,16 +83,30 @@ class _Server(HTTPServer):
 class Front:
     """Everything that serves requests in one worker. Must be made inside the running event loop.
 
+    ``tell`` and ``seat`` are for one of several workers: how it tells the others something, and its place in the memory that they
+    share.
+
     Mutable: the switchboard's plan, by ``adopt``; ``_draining`` once.
     """
 
-    def __init__(self, config: Config, generation: int, state_dir: Path, listen: tuple[str, int], workers: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        generation: int,
+        state_dir: Path,
+        listen: tuple[str, int],
+        workers: int,
+        *,
+        tell: Tell | None = None,
+        seat: Seat | None = None,
+    ) -> None:
         loop = self._loop = asyncio.get_running_loop()
         clock = SystemClock()
         self._threads = ThreadPoolExecutor(2, "monorelay-look")
         self._database = Database(state_dir / "monorelay.db")
         self._engine = CurlEngine()
-        resources = self._resources = Resources(self._engine, ObjectMemory(self._database, clock), clock, loop)
+        pools = Pools(partial(_tell_of_key, tell) if tell is not None else None, seat)
+        resources = self._resources = Resources(self._engine, ObjectMemory(self._database, clock), clock, loop, pools=pools)
         self._base_url = BaseUrl(*listen)
         machine = Machine(state_dir, loop, self._threads)
         self._answers = Answers(resources, self._database, self._base_url, machine, listen)
@@ -128,6 +153,18 @@ class Front:
             said = "unchanged" if outcome.unchanged else "taken" if outcome.ok else "refused"
             self._resources.tally.reloaded(said)
 
+    # ------------------------------------------------------------------ other workers, and the control socket
+
+    def hear(self, fact: object) -> None:
+        """What another worker's front told."""
+        self._resources.hear(fact)
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
+        """To a question that `monorelay` commands ask every worker; None where this one has nothing to say to it."""
+        if question["ask"] == "workers":
+            return {"pid": os.getpid(), "generation": self._switchboard.plan.generation, "in_flight": self._switchboard.busy}
+        return None
+
     # ------------------------------------------------------------------ serving
 
     def listen_on(self, sock: socket.socket) -> None:
@@ -172,3 +209,8 @@ class Front:
         task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _tell_of_key(tell: Tell, fact: tuple[str, Fact]) -> None:
+    """As long as it holds. When a key is well again the fact tells when that was: nobody born later has to hear it."""
+    tell(fact, fact[1].until)
