@@ -72,6 +72,10 @@ class Circuits:
         circuit = self._failing.get(_place(target))
         return circuit is not None and 0 < self._spec.failures <= circuit.failures and circuit.until > now
 
+    def count_open(self, now: float) -> int:
+        """How many targets are passed over now."""
+        return sum(0 < self._spec.failures <= one.failures and one.until > now for one in self._failing.values())
+
     def worked(self, target: Target) -> None:
         if self._failing:
             circuit = self._failing.pop(_place(target), None)

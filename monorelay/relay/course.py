@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from math import inf
 
 from monorelay.dialects.refusal_kinds import Kind
-from monorelay.errors import CASCADE, NO_KEYS, RelayError
+from monorelay.errors import CASCADE, INVALID_REQUEST, NO_KEYS, RelayError
 from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.relay.affinity import Pin
 from monorelay.relay.balance import ordered
@@ -124,8 +124,11 @@ class Course:
     def failure(self) -> RelayError:
         """What is told when no target is left."""
         assert self._failures, "a course has at least one target"
+        first = self._failures[0][1]
         if len(self._failures) == 1 and not self._resolution.cascade:
-            return self._failures[0][1]
+            return first
+        if all(error.body.type == INVALID_REQUEST.type for _, error, _ in self._failures):
+            return first  # the request itself can be said to none of them: that is its own fault, and no outage
         told = [f"{place}: {error.body.type}: {error.body.message}" for place, error, _ in self._failures[:LISTED]]
         if len(self._failures) > LISTED:
             told.append(f"and {len(self._failures) - LISTED} more")

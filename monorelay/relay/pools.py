@@ -70,6 +70,12 @@ class Pools:
         if pool is not None:
             pool.hear(fact)
 
+    def look(self, now: float) -> None:
+        """Takes note of what other workers used of the same keys."""
+        if self._seat is not None:
+            for pool in self._pools.values():
+                pool.look(now)
+
     def changes(self) -> Mapping[str, int]:
         """A number for each pool that grows with whatever a snapshot would tell."""
         return {name: pool.changes for name, pool in self._pools.items()}

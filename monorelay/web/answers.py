@@ -187,6 +187,10 @@ class Answers:
                 [({"provider": name, "key": state.label}, round(state.seconds, 1)) for name, state in states],
                 "gauge",
             ),
+            *counter(
+                "monorelay_circuits_open", "Targets that are asked last.", [({}, self._resources.circuits.count_open(now))], "gauge"
+            ),
+            *counter("monorelay_calls_held", "Calls that wait for a key.", [({}, self._resources.holding.count)], "gauge"),
             *counter("monorelay_store_healthy", "Whether the store can be written.", [({}, int(self._database.healthy))], "gauge"),
         ]
         return Answer(render(self._resources.tally, gauges), "text/plain; version=0.0.4; charset=utf-8")

@@ -163,6 +163,9 @@ class Front:
         """To a question that `monorelay` commands ask every worker; None where this one has nothing to say to it."""
         if question["ask"] == "workers":
             return {"pid": os.getpid(), "generation": self._switchboard.plan.generation, "in_flight": self._switchboard.busy}
+        if question["ask"] == "curl":
+            attempts = self._resources.recent.curl(str(question.get("id", "")))
+            return {"attempts": attempts} if attempts else None
         return None
 
     # ------------------------------------------------------------------ serving
