@@ -47,8 +47,8 @@ ROOMS_OF_LIBRARIES = {
     "tornado": ("web/*", "daemon/*", "upstream/*", "demo/*"),
     "psutil": ("web/*",),
 }
-# Words in the names of shipped providers that are not a vendor's own: dialects, and English.
-GENERIC = {"openai", "anthropic", "compatible", "local", "cloud"}
+# Words in the names of shipped providers that are not a vendor's own: dialects, English, and models that anybody serves.
+GENERIC = set("openai anthropic compatible compat local cloud chat only relay runtime together coding studio llama".split())
 
 
 def sources() -> list[Path]:

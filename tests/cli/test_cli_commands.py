@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from monorelay import __version__
 from monorelay.cli.main import COMMANDS, main
 
+TOP = Path(__file__).resolve().parent.parent.parent
 Write = Callable[..., Path]
 
 
@@ -30,8 +32,9 @@ class Said:
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes files of the operator layer; nothing of the machine's own environment counts."""
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "NVIDIA_API_KEY", "DEEPSEEK_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    for path in (TOP / "providers.d").glob("*.yml"):
+        for name in re.findall(r"\$\{([A-Z0-9_]+)", path.read_text()):
+            monkeypatch.delenv(name, raising=False)
     for name in ("RUNTIME_DIRECTORY", "MONORELAY_VENDOR_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MONORELAY_STATE_DIR", str(tmp_path / "state"))
