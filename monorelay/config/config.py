@@ -5,8 +5,9 @@ Nothing here, and nothing it imports, reads YAML or checks a schema: a worker ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from monorelay.config.fields import Origins
 from monorelay.config.problems import Problem
 from monorelay.config.provider import ProviderSpec
 from monorelay.config.quirks import ToolsSpec
@@ -32,3 +33,14 @@ class Config:
     routes: tuple[RouteSpec, ...]
     warnings: tuple[Problem, ...]
     digest: str
+
+    def to_serve(self) -> Config:
+        """The same without the tests of providers and their places: a worker replays none, and they would be a third of it."""
+        return replace(self, providers=tuple(map(_untested, self.providers)))
+
+
+def _untested(spec: ProviderSpec) -> ProviderSpec:
+    if not spec.tests:
+        return spec
+    places = {path: origin for path, origin in spec.origins.places.items() if path[:1] != ("tests",)}
+    return replace(spec, tests=(), origins=Origins(spec.origins.root, places))

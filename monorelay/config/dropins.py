@@ -161,7 +161,8 @@ class Inheritance:
         self.problems.append(place.problem(sentence))
 
 
-_OWN: tuple[Literal["provider", "extends", "template"], ...] = ("provider", "extends", "template")
+# What a file says of itself alone. Tests are among it: they hold for their own file, and not for what another makes of it.
+_OWN: tuple[Literal["provider", "extends", "template", "tests"], ...] = ("provider", "extends", "template", "tests")
 
 
 def _inheritable(sheet: Sheet) -> Sheet:

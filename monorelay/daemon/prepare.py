@@ -73,7 +73,7 @@ def read(load: Load, generation: int, hosts: tuple[str, ...] | None) -> Outcome:
         enabled_providers=candidate.enabled_providers,
         summary=candidate.summary,
         warnings=tuple(map(str, candidate.plan.warnings)),
-        config=pickle.dumps(config, pickle.HIGHEST_PROTOCOL),
+        config=pickle.dumps(config.to_serve(), pickle.HIGHEST_PROTOCOL),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from config_house import House
+from config_house import LOCAL, House
 
 WHOLE = """\
 tests:
@@ -47,6 +47,25 @@ def test_tests_change_nothing_that_is_served(house: House) -> None:
     digests = [house.local(text).load().digest for text in ("", WHOLE)]
     assert digests[0] == digests[1]
     assert pickle.loads(pickle.dumps(house.load())) == house.load()
+
+
+def test_workers_are_not_sent_them(house: House) -> None:
+    """They, and where they stand, stay behind; all else is the same, and knows its place."""
+    whole = house.local(WHOLE).load()
+    served = whole.to_serve()
+    ((had,), (has,)) = whole.providers, served.providers
+    assert had.tests and not has.tests
+    assert has.origins.of("provider") == had.origins.of("provider")
+    assert not [path for path in has.origins.places if path[:1] == ("tests",)]
+    assert served == house.local("").load()
+
+
+def test_what_extends_a_file_does_not_inherit_them(house: House) -> None:
+    """A patch may change what the tests below it hold for."""
+    house.write({"vendor/providers.d/10-local.yml": LOCAL + WHOLE})
+    assert house.provider().tests
+    house.write({"operator/providers.d/20-local.yml": "provider: local\nextends: local\npriority: 2\n"})
+    assert (house.provider().priority, house.provider().tests) == (2, ())
 
 
 # What stands from line 4 on → the problems, with the file in front of each left out.
