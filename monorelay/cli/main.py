@@ -31,11 +31,13 @@ First steps:
     monorelay demo                      try everything, without any account
     monorelay providers                 which providers are shipped, and where each looks for its key
     monorelay run                       serve those that have one
-    monorelay check && kill -HUP PID    put a change in force, without dropping a request
+    monorelay reload                    put a change in force, without dropping a request, or say what is wrong with it
 """
 # Name → its line in the list of commands. A command's own file is loaded when it is the one.
 COMMANDS = {
     "run": "serve, in the foreground",
+    "reload": "put the files in force, and say what came of it",
+    "status": "what a running relay serves, and what came of its last reload",
     "check": "say what is wrong with the files, without touching anything",
     "routes": "every route, and who serves it",
     "providers": "every provider, its state and what it offers",

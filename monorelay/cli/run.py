@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from functools import partial
 
@@ -14,9 +15,10 @@ from monorelay.daemon.start import run as run_daemon
 DESCRIPTION = """
 Serve in the foreground. The line "monorelay ... listening on http://..." on stderr says when.
 
-SIGHUP       read every file again. If anything is wrong, all problems are logged with file, line and column, and
-             nothing changes; else the new configuration serves from the next request on. Requests in flight finish
-             as they began, no connection is closed. Settings below server: that need a restart are reported.
+SIGHUP       (better: `monorelay reload`, which waits and tells what came of it) read every file again. If anything is
+             wrong, all problems are logged with file, line and column, and nothing changes; else the new configuration
+             serves from the next request on. Requests in flight finish as they began, no connection is closed. Settings
+             below server: that need a restart are reported.
 SIGTERM      refuse newcomers, finish what is in flight (server.drain seconds at most), end. So does Ctrl-C; the
              second one cuts what is left.
 
@@ -44,7 +46,8 @@ def add(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     read = partial(read_for_daemon, options.config_dir, environ)
-    return run_daemon(Options(read, environ, options.listen, options.workers))
+    config_dir = os.path.abspath(options.config_dir or "/etc/monorelay")
+    return run_daemon(Options(read, environ, options.listen, options.workers, config_dir))
 
 
 def address(text: str) -> tuple[str, int]:

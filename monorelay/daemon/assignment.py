@@ -42,8 +42,9 @@ class Assignment:
 class Setup:
     """What does not change while the master lives.
 
-    ``overridden``: startup settings that the command line decided. ``lifeline``: a descriptor that is read only to notice its end,
-    which is a reason to stop: whatever holds the other end is gone. ``usage``: handed to each worker as it is.
+    ``config_dir``: where the operator's files are, for people. ``overridden``: startup settings that the command line decided.
+    ``lifeline``: a descriptor that is read only to notice its end, which is a reason to stop: whatever holds the other end is gone.
+    ``usage``: handed to each worker as it is.
     """
 
     read: Read
@@ -55,6 +56,7 @@ class Setup:
     work: Callable[[Assignment], int]
     announce: Callable[[str], None]
     control: Control
+    config_dir: str | None = None
     overridden: frozenset[str] = frozenset()
     lifeline: int | None = None
     ack_limit: float = ACK_LIMIT

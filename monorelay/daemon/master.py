@@ -220,6 +220,7 @@ class Master:
             "workers": [{"seat": worker.seat, "pid": worker.pid, "ready": worker.ready} for worker in self._crew],
             "seats": self._setup.workers,
             "listening": self._setup.listening.url,
+            "config_dir": self._setup.config_dir,
             "state_dir": str(self._setup.state_dir),
         }
 

@@ -39,7 +39,8 @@ def serve(assignment: Assignment) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line and the environment say. ``listen`` and ``workers`` win over the configuration.
+    """What the command line and the environment say. ``listen`` and ``workers`` win over the configuration. ``config_dir`` is told
+    to those who ask at the control socket.
 
     ``after_ready`` is called once, with the relay's URL. ``lifeline`` is a descriptor: when it ends, the relay stops.
     """
@@ -48,6 +49,7 @@ class Options:
     environ: Mapping[str, str] = field(repr=False)
     listen: tuple[str, int] | None = None
     workers: int | None = None
+    config_dir: str | None = None
     work: Callable[[Assignment], int] = serve
     after_ready: Callable[[str], None] = lambda url: None
     lifeline: int | None = None
@@ -89,6 +91,7 @@ def run(options: Options) -> int:
             work=options.work,
             announce=announce,
             control=open_control(control_path(state.path, options.environ), clock),
+            config_dir=options.config_dir,
             overridden=_overridden(options),
             lifeline=options.lifeline,
             ack_limit=options.ack_limit,
