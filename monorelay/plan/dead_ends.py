@@ -56,6 +56,8 @@ def _judge(path: Path, target: str, origin: Origin, naming: Naming, reachable: l
         who = f"provider {chosen} does not serve" if chosen is not None else "no provider serves"
         yield Problem(origin.file, origin.line, origin.column, dotted(path), f"leads to '{name}', which {who}")
     elif not any(provider.enabled for provider in taking):
-        waits = ", ".join(f"{provider.name} ({'has no key' if provider.dormant else 'is off'})" for provider in taking[:5])
-        text = f"leads to '{name}', which nobody serves now: {waits}"
+        # Of a catch-all nobody expects it in particular.
+        likely = [provider for provider in taking if not provider.takes_all or provider.spec.layer != "vendor"] or taking
+        waits = ", ".join(f"{provider.name} ({'has no key' if provider.dormant else 'is off'})" for provider in likely[:3])
+        text = f"leads to '{name}', which nobody serves now: {waits}{' and others' if len(likely) > 3 else ''}"
         yield Problem(origin.file, origin.line, origin.column, dotted(path), text, "warning")

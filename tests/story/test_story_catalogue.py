@@ -291,6 +291,7 @@ def test_credits_that_nobody_offers_are_404(relay: Relay, upstream: Recorder, st
     for name in ("two", "three"):
         settings["providers"][name]["enabled"] = False
     settings["clients"] = {}
+    relay.expect_log("which nobody serves now: two \\(is off\\)")
     relay.reload(settings)
     answer = relay.ask("GET", "/v1/credits")
     assert answer.status == 404, answer

@@ -278,6 +278,8 @@ def test_a_shipped_provider_is_enabled_by_its_usual_variable(start: Callable[...
     for _, provider, *_ in SHIPPED:
         upstream.standing(f"/{provider}/models", ok({"data": []}))
         upstream.standing(f"/{provider}/v1/models", ok({"data": []}))
+        for balance in ("credits", "user/balance"):
+            upstream.standing(f"/{provider}/{balance}", ok({}))
         providers[provider] = {"base_url": f"{upstream.origin}/{provider}"}
     environ = {**SECRETS, **{variable: "sk-env" for variable, *_ in SHIPPED}}
     relay = start({"server": SERVER, "providers": providers}, environ=environ, expected=("no provider offers",))
