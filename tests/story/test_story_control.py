@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from story_process import KEY, PATIENCE, TOP, Relay
-from story_providers import SECRETS, SERVER, both
+from story_providers import SECRETS, SERVER, both, keys
 from story_upstream import Recorder, ok
 
 
@@ -232,3 +232,18 @@ def test_another_user_may_not(upstream: Recorder) -> None:
         finally:
             one.stop()
         assert not one.surprises()
+
+
+def test_a_recent_request_can_be_shown_as_curl(relay: Relay, upstream: Recorder, say: Callable[..., Said]) -> None:
+    """Whichever worker served it; every attempt, no key; and one that was never made is told as such."""
+    changed = settings(upstream)
+    changed["providers"]["acme"]["keys"] = keys("a", "c")
+    relay.reload(changed)
+    upstream.answer(ok({"error": {"message": "slow"}}, "Retry-After: 1", status="429 Too Many Requests"), ok())
+    answer = relay.post("/v1/chat/completions", {"model": "gpt-acme", "messages": [{"role": "user", "content": "it's me"}]})
+    assert answer.status == 200, answer
+    said = say("curl", answer.header("x-monorelay-request-id") or "")
+    assert said.code == 0 and said.out.count("curl -sS -X POST") == 2, said
+    assert '-H "authorization: $AUTHORIZATION"' in said.out and not any(secret in said.out for secret in SECRETS.values())
+    assert "it'\"'\"'s me" in said.out
+    assert say("curl", "unknown").code == 1
