@@ -84,7 +84,7 @@ def _is_meant(found: Found, options: Any) -> bool:
     if options.config_dir is None:
         return True
     try:
-        return bool(ask(found, {"ask": "status"}, STATUS_LIMIT)["config_dir"] == os.path.abspath(options.config_dir))
+        return bool(ask(found, {"ask": "status"}, STATUS_LIMIT).get("config_dir") == os.path.abspath(options.config_dir))
     except (NoRelay, TimeoutError):
         return False
 
