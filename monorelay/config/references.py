@@ -62,7 +62,7 @@ class References:
             return self._variable(variable)
         kind, _, name = inner.partition(":")
         if kind == "file" and name:
-            return self._file(name)
+            return self.file(name)
         if kind == "cred" and name:
             return self._credential(name)
         raise ValueError("not a reference: write ${NAME}, ${NAME:-default}, ${file:PATH} or ${cred:NAME}, and $$ for a dollar")
@@ -87,7 +87,8 @@ class References:
             raise Missing(f"the credential {name} is missing: $CREDENTIALS_DIRECTORY is not set (LoadCredential= sets it)")
         return self._text(Path(directory, name))
 
-    def _file(self, name: str) -> str:
+    def file(self, name: str) -> str:
+        """The text of a file, named from the configuration directory on. Raises ValueError, Missing where it cannot be read."""
         path = Path(name)
         if not path.is_absolute():
             if self.directory is None:

@@ -18,6 +18,7 @@ from monorelay.config.retry import DEFAULT_RETRY
 from monorelay.config.routing import KEY_SELECTION, MODEL_ROUTING, unfold_routing
 from monorelay.config.scalars import choice, duration, filled, flag, limit, name, sha256, whole
 from monorelay.config.schema import Schema, field
+from monorelay.config.tls import TLS, TlsSpec, read_tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class ServerSpec:
     drain: float = 30.0  # seconds that SIGTERM waits for calls in flight
     log_level: str = "info"
     allow_faults: bool = False  # providers may have ``faults``
+    tls: TlsSpec | None = None
 
 
 # ---------------------------------------------------------------------------------------------------- schema
@@ -109,6 +111,7 @@ SERVER: Schema = {
         reads=filled,
         default="`$MONORELAY_STATE_DIR`, else `/var/lib/monorelay`",
     ),
+    "tls": field("dict", "Serve https, with this certificate; a reload reads it anew.", schema=TLS),
     "access_key": field("string", "The credential clients send, best as a reference.", default="none"),
     "access_key_enabled": field("boolean", "`false` = the access key is not accepted.", reads=flag, default="true"),
     "public_host": field("string", "The name clients know it by: a bare host means https.", reads=public_host, default="found out"),
@@ -200,6 +203,7 @@ def read_server(server: Node, logging: Node, origins: Origins) -> ServerSpec:
         drain=server["drain"].read(duration, usual.drain),
         log_level=logging["level"].read(_LEVEL, usual.log_level),
         allow_faults=server["allow_faults"].read(flag, usual.allow_faults),
+        tls=read_tls(server["tls"]),
     )
 
 

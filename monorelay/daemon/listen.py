@@ -18,17 +18,21 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """``host`` and ``port`` are what clients are told; ``hosts`` every address that is really bound."""
+    """``host`` and ``port`` are what clients are told; ``hosts`` every address that is really bound.
+
+    ``scheme`` is that of the configuration at the start.
+    """
 
     sockets: tuple[socket.socket, ...]
     host: str
     port: int
     hosts: tuple[str, ...]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
     def close(self) -> None:
         for sock in self.sockets:

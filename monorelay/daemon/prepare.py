@@ -74,6 +74,7 @@ def read(load: Load, generation: int, hosts: tuple[str, ...] | None) -> Outcome:
         summary=candidate.summary,
         warnings=tuple(map(str, candidate.plan.warnings)),
         config=pickle.dumps(config.to_serve(), pickle.HIGHEST_PROTOCOL),
+        scheme="http" if config.server.tls is None else "https",
     )
 
 

@@ -38,6 +38,7 @@ class Facts:
     summary: str
     warnings: tuple[str, ...]
     config: bytes = field(repr=False)
+    scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monorelay import __version__
 from monorelay.clock import SystemClock
@@ -72,7 +72,7 @@ def run(options: Options) -> int:
     except (ListenError, StateDirError) as error:
         return _refuse(BAD_CONFIGURATION, error)
     try:
-        listening = given or bind(*(options.listen or (facts.host, facts.port)))
+        listening = replace(given or bind(*(options.listen or (facts.host, facts.port))), scheme=facts.scheme)
         _say_what_is_odd(facts, state)
 
         def announce(sentence: str) -> None:

@@ -7,6 +7,7 @@ refused without a request is done here.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 
 from monorelay import __version__
@@ -17,6 +18,7 @@ from monorelay.config.provider import OfferSpec, ProviderSpec
 from monorelay.config.quirks import QuirksSpec
 from monorelay.config.retry import RetrySpec
 from monorelay.config.route import RouteSpec
+from monorelay.config.settings import ServerSpec
 from monorelay.dialects.demanded_headers import DEMANDED
 from monorelay.dialects.envelopes import family_of
 from monorelay.dialects.interface import Translator
@@ -30,6 +32,7 @@ from monorelay.plan.headers import ALWAYS_DOWN, RequestHeaders, ResponseHeaders,
 from monorelay.plan.near import near_miss
 from monorelay.plan.payload import compile_payload
 from monorelay.plan.plan import Admission, Key, Lane, Plan, Provider, Route, Timeouts, Words
+from monorelay.plan.secure import CertificateError, server_context
 from monorelay.plan.table import RouteTable
 from monorelay.plan.template_faults import lane_faults, lane_variables, once_per_place, route_faults
 from monorelay.plan.templates import Scrubber, TemplateError, credential, key_values, token_digest
@@ -47,6 +50,7 @@ def compile_plan(config: Config, generation: int) -> Plan:
     credit_lanes = _credit_lanes(providers, problems)
     problems += _unused(config, routes)
     problems += dead_ends(config, routes, providers)
+    tls = _tls(config.server, problems)
     errors = tuple(once_per_place(problem for problem in problems if problem.severity == "error"))
     if errors:
         raise ConfigError(errors)
@@ -63,7 +67,19 @@ def compile_plan(config: Config, generation: int) -> Plan:
         credit_lanes=credit_lanes,
         warnings=(*config.warnings, *sorted(problems)),
         compares_pace=any(spec.strategy == "latency" for spec in config.routing.balancing),
+        tls=tls,
     )
+
+
+def _tls(server: ServerSpec, problems: list[Problem]) -> ssl.SSLContext | None:
+    if server.tls is None:
+        return None
+    try:
+        return server_context(server.tls)
+    except CertificateError as error:
+        place = server.origins.of(*server.tls.key_path)
+        problems.append(Problem(place.file, place.line, place.column, ".".join(server.tls.key_path), str(error)))
+        return None
 
 
 def _admission(config: Config) -> Admission:

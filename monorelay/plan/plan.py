@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -142,3 +143,4 @@ class Plan:
     credit_lanes: Mapping[str, Lane]  # provider name → the way to what its keys have left
     warnings: tuple[Problem, ...] = field(default=())
     compares_pace: bool = False  # whether some model goes to the quickest of its providers
+    tls: ssl.SSLContext | None = None  # new connections are made with it; None = plain HTTP

@@ -94,6 +94,11 @@ def token_digest(token: str | Secret) -> bytes:
     return hashlib.sha256((token.reveal() if isinstance(token, Secret) else token).encode("utf-8", "surrogateescape")).digest()
 
 
+def private_key(key: Secret) -> bytes:
+    """The private key of a certificate, for the one who loads it."""
+    return key.reveal().encode()
+
+
 SHORTEST_KEY = 4  # bytes
 
 

@@ -35,7 +35,8 @@ class BaseUrl:
 
     def of(self, server: ServerSpec) -> str:
         """The origin + ``/v1``, whichever way the operator wrote it."""
-        return origin(server.public_host, self._public_ip or self.local_ip, self._port) + "/v1"
+        scheme = "http" if server.tls is None else "https"
+        return origin(server.public_host, self._public_ip or self.local_ip, self._port, scheme) + "/v1"
 
     async def find_local(self, threads: Executor) -> None:
         """The address of the interface that leads outward; sends nothing."""
@@ -55,13 +56,13 @@ class BaseUrl:
             log.info("the public address could not be found (%s); base_url uses the local one", type(error).__name__)
 
 
-def origin(public_host: str, address: str, port: int) -> str:
+def origin(public_host: str, address: str, port: int, scheme: str = "http") -> str:
     """Scheme, host and port, without a trailing ``/v1``: that is added once, by whoever asks."""
     public_host = public_host.strip().rstrip("/")
     if public_host:
         whole = public_host if public_host.startswith(("http://", "https://")) else f"https://{public_host}"
         return whole.removesuffix("/v1")
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
 
 
 def _outward_address() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders
-from tornado.iostream import IOStream
+from tornado.iostream import BaseIOStream
 
 HEAD_LIMIT = 64 * 1024  # bytes of the request line and all header fields
 LINES_LIMIT = 1000
@@ -60,8 +60,8 @@ class HeadReader:
         return parsed
 
 
-class HeadStream(IOStream):
-    """A client's connection. Bytes in which the end of a head was searched in vain are not searched again.
+class LinearSearch(BaseIOStream):
+    """A stream for which bytes in which the end of a head was searched in vain are not searched again.
 
     Mutable: ``_awaited`` (the read that waits) and ``_searched`` (bytes of the buffer).
     """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
 
 from monorelay.clock import SystemClock
 from monorelay.config.config import Config
@@ -34,8 +35,8 @@ from monorelay.upstream.shared_usage import Seat
 from monorelay.web.accepting import Acceptor
 from monorelay.web.answers import Answers
 from monorelay.web.base_url import BaseUrl
-from monorelay.web.head_reading import HeadStream
 from monorelay.web.machine import Machine
+from monorelay.web.streams import stream_of
 from monorelay.web.switchboard import Switchboard
 
 log = logging.getLogger("monorelay.web")
@@ -70,7 +71,12 @@ class _Server(HTTPServer):
             self._handlers[sock.fileno()] = Acceptor(sock, self._welcome, board.make_room).stop
 
     def _welcome(self, connection: socket.socket, address: Any) -> None:
-        stream = HeadStream(connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size)
+        board: Any = self.request_callback
+        sizes = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
+        try:
+            stream = stream_of(connection, board.plan.tls, **sizes)
+        except StreamClosedError:
+            return
         stream.set_nodelay(True)
         self.handle_stream(stream, address)
 

@@ -76,7 +76,7 @@ class Relay:
                 },
             )
         self.pid = self._process.pid
-        match = self.wait_for(r"listening on (http://(\S+):(\d+)) ", begin)
+        match = self.wait_for(r"listening on (https?://(\S+):(\d+)) ", begin)
         self.url, self.host, self.port = match[1], match[2].strip("[]"), int(match[3])
 
     def __repr__(self) -> str:
