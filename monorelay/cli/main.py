@@ -43,6 +43,7 @@ COMMANDS = {
     "providers": "every provider, its state and what it offers",
     "explain": "which provider gets a model, and which line decided that",
     "curl": "show what a recent request sent upstream, as curl commands",
+    "dump": "the configuration in force, every value with its origin",
     "translate": "show a body in another dialect, and what it loses on the way",
     "demo": "try everything with a built-in upstream, without any account",
 }

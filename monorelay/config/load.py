@@ -30,7 +30,7 @@ from monorelay.config.scalars import name as a_name
 from monorelay.config.schema import FAULTY
 from monorelay.config.settings import read_clients, read_server, read_startup
 
-__all__ = ["Config", "DocumentCache", "Places", "find_places", "load"]
+__all__ = ["Config", "DocumentCache", "Places", "Survey", "find_places", "load", "survey"]
 
 # What the vendor layer's config.d may speak of.
 VENDOR_SECTIONS = frozenset({"key_selection", "model_routing", "retry", "tool_calling"})
@@ -92,10 +92,29 @@ def load(places: Places, environ: Mapping[str, str], cache: DocumentCache | None
     return _Loading(places, environ, cache, (clock or SystemClock()).now()).run()
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A configuration and the sheets it was read from: what was written, laid together, with places. Templates are left out."""
+
+    config: Config
+    settings: Sheet
+    providers: Mapping[str, Sheet]
+    routes: Mapping[str, Sheet]
+    references: References
+
+
+def survey(places: Places, environ: Mapping[str, str]) -> Survey:
+    """``load``, for those who want to know what was written, too. Raises ConfigError."""
+    loading = _Loading(places, environ, None, SystemClock().now())
+    config = loading.run()
+    return Survey(config, loading.top, loading.provider_sheets, loading.route_sheets, loading.references)
+
+
 class _Loading:
     """One load, step by step."""
 
-    # Mutable: ``problems`` grows with each step; run() empties it into the Config or a ConfigError.
+    # Mutable: ``problems`` grows with each step; run() empties it into the Config or a ConfigError. The sheets are kept as they
+    # come together: ``top`` of config.yml, the others by name.
 
     def __init__(self, places: Places, environ: Mapping[str, str], cache: DocumentCache | None, now: float) -> None:
         self.places = places
@@ -104,11 +123,15 @@ class _Loading:
         self.cache = cache
         self.reader = Reader(cache)
         self.problems: list[Problem] = []
+        self.top = Sheet({}, {})
+        self.provider_sheets: dict[str, Sheet] = {}
+        self.route_sheets: dict[str, Sheet] = {}
 
     def run(self) -> Config:
         settings = self.settings()
         value = {name: section for name, section in settings.value.items() if name != "providers"}
-        top = Reading(replace(settings, value=value), self.references, self.problems).top
+        self.top = replace(settings, value=value)
+        top = Reading(self.top, self.references, self.problems).top
         origins = Origins(
             settings.root.origin,
             {path: place.origin for path, place in settings.places.items() if path[:1] != ("providers",)},
@@ -123,6 +146,7 @@ class _Loading:
         providers, directory = self.providers(settings, around)
         routed = list(self.routes())
         routes = tuple(spec for spec, _ in routed)
+        self.route_sheets = {spec.name: sheet for spec, sheet in routed}
         if self.cache is not None:
             self.cache.forget_others()
 
@@ -235,6 +259,7 @@ class _Loading:
             self.problems += problems
             if spec is not None:
                 specs.append((spec.priority, definition.file_name, spec))
+                self.provider_sheets[spec.name] = sheet
         served = [definition for definition in visible if not definition.is_template]
         self.problems += crossrefs.same_names(served)
         names = [definition.name for definition in served]

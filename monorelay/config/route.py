@@ -222,7 +222,7 @@ def routes_of(sheet: Sheet) -> Iterator[Sheet]:
 
 _KINDS = ("needs", "answer", "reply")
 # Only a relayed call has these; the relay's own answers and fixed replies would ignore them.
-_RELAYED_ONLY = ("upstream", "body", "model", "refers", "max_body", "query", "timeouts", "stream", "headers", "strict")
+RELAYED_ONLY = ("upstream", "body", "model", "refers", "max_body", "query", "timeouts", "stream", "headers", "strict")
 
 
 def read_route(sheet: Sheet, layer: Layer, references: References) -> tuple[RouteSpec | None, list[Problem]]:
@@ -300,7 +300,7 @@ def _judge(spec: RouteSpec, top: Node) -> None:
 
 def _judge_ignored(spec: RouteSpec, top: Node, said: str) -> None:
     usual = {one.name: one.default for one in fields(RouteSpec)}
-    for ignored in _RELAYED_ONLY:
+    for ignored in RELAYED_ONLY:
         value = spec.keepalive if ignored == "stream" else getattr(spec, ignored)
         if value != usual["keepalive" if ignored == "stream" else ignored]:
             top[ignored].wrong(f"only a route with needs has this; this one has {said}")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +11,7 @@ import pytest
 from monorelay import __version__
 from monorelay.cli.main import COMMANDS, main
 
-TOP = Path(__file__).resolve().parent.parent.parent
 Write = Callable[..., Path]
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def value(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes files of the operator layer; nothing of the machine's own environment counts."""
-    for path in (TOP / "providers.d").glob("*.yml"):
-        for name in re.findall(r"\$\{([A-Z0-9_]+)", path.read_text()):
-            monkeypatch.delenv(name, raising=False)
-    for name in ("RUNTIME_DIRECTORY", "MONORELAY_VENDOR_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MONORELAY_STATE_DIR", str(tmp_path / "state"))
-    directory = tmp_path / "etc"
-
-    def write(**files: str) -> Path:
-        for name, text in files.items():
-            path = directory / (name.replace("__", ".d/") + ".yml")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        directory.mkdir(exist_ok=True)
-        return directory
-
-    return write
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    def run(*arguments: str | Path) -> Said:
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
-
 
 LOCAL = """\
 provider: local
@@ -106,14 +58,14 @@ def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[
     assert "monorelay" in capsys.readouterr().err
 
 
-def test_check_good(operator: Write, say: Callable[..., Said]) -> None:
+def test_check_good(operator: Write, say: Callable[..., Any]) -> None:
     """Files that would be served: exit 0, and what they add up to."""
     said = say("check", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
     assert said.code == 0
     assert said.out.startswith("ok: 1 provider, ")
 
 
-def test_check_tells_every_problem(operator: Write, say: Callable[..., Said]) -> None:
+def test_check_tells_every_problem(operator: Write, say: Callable[..., Any]) -> None:
     """All problems of all files at once, each with its place, and exit 78."""
     directory = operator(config="server:\n  prot: 1\n", providers__50_local=LOCAL.replace("models:", "modles:"))
     said = say("check", "--config-dir", directory)
@@ -124,7 +76,7 @@ def test_check_tells_every_problem(operator: Write, say: Callable[..., Said]) ->
     assert said.out == "refused: 2 problems\n"
 
 
-def test_check_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+def test_check_for_scripts(operator: Write, say: Callable[..., Any]) -> None:
     """The same as JSON: ok, problems and warnings, each with file, line, column, path and message."""
     said = say("check", "--json", "--config-dir", operator(config="server:\n  prot: 1\n"))
     assert said.code == 78
@@ -134,20 +86,20 @@ def test_check_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
     assert mended.code == 0 and mended.value["ok"] is True and mended.value["problems"] == []
 
 
-def test_check_refuses_what_a_start_would_refuse(operator: Write, say: Callable[..., Said]) -> None:
+def test_check_refuses_what_a_start_would_refuse(operator: Write, say: Callable[..., Any]) -> None:
     """A relay that would be open to others is a problem of its configuration."""
     said = say("check", "--config-dir", operator(config="server: {host: 0.0.0.0}\n"))
     assert said.code == 78 and "there is no access key" in said.err
 
 
-def test_missing_directory(say: Callable[..., Said], tmp_path: Path) -> None:
+def test_missing_directory(say: Callable[..., Any], tmp_path: Path) -> None:
     """A directory that was named has to be there, for every command (run: in test_cli_processes.py)."""
     for command in (["check"], ["routes"], ["providers"], ["explain", "x"]):
         said = say(*command, "--config-dir", tmp_path / "missing")
         assert said.code == 78 and "missing" in said.err + said.out
 
 
-def test_routes(operator: Write, say: Callable[..., Said]) -> None:
+def test_routes(operator: Write, say: Callable[..., Any]) -> None:
     """A line per route: who serves it, who would, and where it is defined."""
     said = say("routes", "--config-dir", operator(providers__50_local=LOCAL))
     (chat,) = [line for line in said.out.splitlines() if "/v1/chat/completions" in line]
@@ -158,7 +110,7 @@ def test_routes(operator: Write, say: Callable[..., Said]) -> None:
     assert "(answer: health)" in health and "the relay" in health
 
 
-def test_routes_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+def test_routes_for_scripts(operator: Write, say: Callable[..., Any]) -> None:
     """The same as JSON, with the address that each provider is asked at."""
     value = say("routes", "--json", "--config-dir", operator(providers__50_local=LOCAL)).value
     (content,) = [route for route in value if route["path"] == "/v1/files/{file_id}/content"]
@@ -173,7 +125,7 @@ def test_routes_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
     }
 
 
-def test_providers(operator: Write, say: Callable[..., Said]) -> None:
+def test_providers(operator: Write, say: Callable[..., Any]) -> None:
     """A line per provider: its state, its keys by label, never by value."""
     said = say("providers", "--offers", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
     rows = {line.split()[0]: line for line in said.out.partition("\n\n")[0].splitlines()}
@@ -183,7 +135,7 @@ def test_providers(operator: Write, say: Callable[..., Said]) -> None:
     assert "sk-secret" not in said.out
 
 
-def test_providers_for_scripts(operator: Write, say: Callable[..., Said]) -> None:
+def test_providers_for_scripts(operator: Write, say: Callable[..., Any]) -> None:
     """The same as JSON; keys by label and fingerprint."""
     said = say("providers", "--json", "--config-dir", operator(providers__50_local=LOCAL))
     (local,) = [provider for provider in said.value if provider["provider"] == "local"]
@@ -192,7 +144,7 @@ def test_providers_for_scripts(operator: Write, say: Callable[..., Said]) -> Non
     assert "sk-secret" not in said.out
 
 
-def test_explain(operator: Write, say: Callable[..., Said]) -> None:
+def test_explain(operator: Write, say: Callable[..., Any]) -> None:
     """Every step with the rule and the line that decided, then where the request would go."""
     directory = operator(config=CONFIG, providers__50_local=LOCAL)
     said = say("explain", "best", "--route", "chat", "--config-dir", directory)
@@ -205,7 +157,7 @@ def test_explain(operator: Write, say: Callable[..., Said]) -> None:
     assert "      authorization: (hidden)" in lines and "sk-secret" not in said.out
 
 
-def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., Said]) -> None:
+def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., Any]) -> None:
     """Without --route all are told, those with one answer together; a path names a route as well."""
     directory = operator(config=CONFIG, providers__50_local=LOCAL)
     said = say("explain", "qwen-3", "--config-dir", directory)
@@ -215,7 +167,7 @@ def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., Sa
     assert by_path.out.startswith("qwen-3 on embeddings\n")
 
 
-def test_explain_refusal(operator: Write, say: Callable[..., Said]) -> None:
+def test_explain_refusal(operator: Write, say: Callable[..., Any]) -> None:
     """What nobody serves is told as the client would be told, with exit 1."""
     directory = operator(config=CONFIG, providers__50_local=LOCAL)
     said = say("explain", "llama4", "--route", "chat", "--json", "--config-dir", directory)
@@ -224,7 +176,7 @@ def test_explain_refusal(operator: Write, say: Callable[..., Said]) -> None:
     assert finding["refusal"]["type"] == "model_not_found" and "llama3" in finding["refusal"]["message"]
 
 
-def test_explain_unknown_route(operator: Write, say: Callable[..., Said]) -> None:
+def test_explain_unknown_route(operator: Write, say: Callable[..., Any]) -> None:
     """A route that does not exist, or reads no model, is refused with those that do."""
     said = say("explain", "x", "--route", "files", "--config-dir", operator(providers__50_local=LOCAL))
     assert said.code == 2 and "chat" in said.err
