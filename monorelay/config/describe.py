@@ -34,6 +34,7 @@ def described(found: Survey) -> Description:
 
 
 _PROVIDER: Schema = {name: rules for name, rules in PROVIDER.items() if name not in ("provider", "extends", "template")}
+_PROVIDER["retry"] = {**PROVIDER["retry"], "schema": {}}  # what it does not say is as config.yml says
 
 
 def _route(sheet: Sheet) -> Schema:

@@ -49,7 +49,13 @@ _ALWAYS = {
 _HARMLESS = {"base_url", "host", "listen", "port", "public_host", "state_dir", "level", "enabled", "priority", "workers"}
 _CREDENTIAL = re.compile(r"auth|key|token|secret|password|cookie|credential|signature", re.IGNORECASE)
 # One of these says what the others say, too.
-_INSTEAD = {"listen": ("host", "port"), "host": ("listen",), "port": ("listen",)}
+_INSTEAD = {
+    "listen": ("host", "port"),
+    "host": ("listen",),
+    "port": ("listen",),
+    "enabled": ("max_retries",),
+    "max_retries": ("enabled",),
+}
 
 
 def effective(sheet: Sheet, schema: Schema, references: References) -> dict[str, Tree]:

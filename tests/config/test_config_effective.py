@@ -18,13 +18,23 @@ from monorelay.config.settings import SERVER
 from monorelay.config.writing import lines, scalar
 
 TOP = Path(__file__).parents[2]
-ENVIRON = {"KEY": "sk-main", "ACCESS": "sk-access", "URL": "http://127.0.0.1:9"}
+ENVIRON = {"KEY": "sk-main", "ACCESS": "sk-access", "OLD": "sk-old", "URL": "http://127.0.0.1:9"}
 SETTINGS = """\
 server: {access_key: "${ACCESS}", cors_origins: "*", drain: 1m}
 clients: {ci: {sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, provider: local}}
 model_routing:
   aliases: {best: llama3@local, "a: b": "yes", "4e2": "null"}
   provider_mapping: {"b-*": local}
+  cascades: {smart: [gpt-4o@openai, llama3@local], careful: {models: [a], context_length: [b]}}
+  fallbacks: {"gpt-4o*": [llama3]}
+  balancing: {"llama-*": latency, "gpt-4o": {strategy: weighted, providers: [openai, local]}}
+  models: {"o3*": {timeouts: {first_byte: 600}, parameters: {reasoning_effort: high}, system: {prepend: "Be brief."}}}
+  global_params: {temperature: 0.2}
+  payload_transformation: {rules: [{models: [x], inject_params: {a: {b: [1, null]}}, remove_params: [c]}]}
+  complexity: {simple: a, moderate: b, complex: c, thresholds: {complex: 0.7}}
+  affinity: {enabled: true}
+key_selection: {hold: 2}
+retry: {enabled: true, budget: 0.5}
 tool_calling: {unsupported_models: ["x*", "y#z"]}
 providers:
   openai: {priority: 3, timeout: 20, keys: ["${KEY}"], quirks: {models: {"gpt-3*": {drop: [seed]}}}}
@@ -36,10 +46,22 @@ base_url: ${URL}/v1
 keys:
   - {label: main, secret: "${KEY}"}
   - {label: gone, secret: "${NOWHERE:-}", enabled: false}
+  - {label: old, key: "${OLD}", quota_limit: 3, usage_window_limits: {window_5h: 7}, expires_at: 2099-01-01}
 models: {include: [llama3, "qwen-*"]}
 auth: {header: api-key}
 headers: {request: {set: {X-Other: "${KEY}", x-t: "{{ model }}"}, remove: {anthropic-beta: ["a-*"], x-y: null}}}
-offers: {openai.chat: {path: "/c{{ label }}", timeout: 3}, credits: null}
+offers: {openai.chat: {path: "/c{{ label }}", timeout: 3}, credits: /credits}
+limits: {rps: 2, 5h: 1000}
+rate_limits:
+  cooldown_scope: key+model
+  remaining: [{remaining: x-left, reset: x-reset, format: duration}]
+  body: ["try again in {wait}"]
+prices: {"gpt-4o": {input: 2.5, output: 10}}
+retry: {max_retries: 1, retry_on_status: [500]}
+ignore: {status: [418], errors: ["*glitch*"]}
+refusals: {context_length: ["*maximum*"]}
+session_header: x-session
+credits: {balance: data.total, minus: data.used}
 translate: false
 """
 ROUTES = """\
@@ -102,7 +124,7 @@ def test_every_value_has_its_origin(rich: House) -> None:
     assert str(local["base_url",].origin) == f"{own}/providers.d/50-local.yml:3"
     assert str(local["offers", "openai.models", "path"].origin).startswith(f"{TOP}/providers.d/openai-compatible.yml:")
     assert str(openai["base_url",].origin).startswith(f"{TOP}/providers.d/openai.yml:")
-    assert str(openai["timeouts", "idle"].origin) == f"{own}/config.yml:8" and openai["timeouts", "idle"].value == 20
+    assert str(openai["timeouts", "idle"].origin) == f"{own}/config.yml:18" and openai["timeouts", "idle"].value == 20
     assert openai["timeouts", "connect"] == Value(10, None) and openai["timeouts", "total"] == Value(None, None)
     settings = dict(flat(description.settings))
     assert settings["server", "port"] == Value(8787, None) and settings["server", "host"] == Value("127.0.0.1", None)
