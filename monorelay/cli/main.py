@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from monorelay import __version__
 from monorelay.config.problems import ConfigError
@@ -46,6 +47,7 @@ COMMANDS = {
     "enable": "switch a provider on: asks for its key",
     "disable": "switch a provider off, and keep its keys",
     "edit": "change a provider in your editor, checked before it counts",
+    "import": "take over a config.yml of the earlier system",
     "dump": "the configuration in force, every value with its origin",
     "translate": "show a body in another dialect, and what it loses on the way",
     "demo": "try everything with a built-in upstream, without any account",
@@ -62,7 +64,7 @@ def parser(chosen: str | None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == chosen:
-            import_module(f"monorelay.cli.{name}").add(command)
+            import_module(f"monorelay.cli.{name}{'_' * iskeyword(name)}").add(command)
     return top
 
 

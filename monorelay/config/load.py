@@ -30,7 +30,7 @@ from monorelay.config.scalars import name as a_name
 from monorelay.config.schema import FAULTY
 from monorelay.config.settings import read_clients, read_server, read_startup
 
-__all__ = ["Config", "DocumentCache", "Places", "Survey", "find_places", "load", "survey"]
+__all__ = ["Config", "DocumentCache", "Places", "Survey", "find_places", "load", "survey", "templates_of"]
 
 # What the vendor layer's config.d may speak of.
 VENDOR_SECTIONS = frozenset({"key_selection", "model_routing", "retry", "tool_calling"})
@@ -110,6 +110,13 @@ def survey(places: Places, environ: Mapping[str, str]) -> Survey:
     return Survey(config, loading.top, loading.provider_sheets, loading.route_sheets, loading.references)
 
 
+def templates_of(places: Places, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the templates that providers can extend. Raises ConfigError."""
+    loading = _Loading(places, environ, None, SystemClock().now())
+    loading.run()
+    return loading.templates
+
+
 class _Loading:
     """One load, step by step."""
 
@@ -126,6 +133,7 @@ class _Loading:
         self.top = Sheet({}, {})
         self.provider_sheets: dict[str, Sheet] = {}
         self.route_sheets: dict[str, Sheet] = {}
+        self.templates: tuple[str, ...] = ()
 
     def run(self) -> Config:
         settings = self.settings()
@@ -260,6 +268,7 @@ class _Loading:
             if spec is not None:
                 specs.append((spec.priority, definition.file_name, spec))
                 self.provider_sheets[spec.name] = sheet
+        self.templates = tuple(definition.name for definition in visible if definition.is_template)
         served = [definition for definition in visible if not definition.is_template]
         self.problems += crossrefs.same_names(served)
         names = [definition.name for definition in served]

@@ -38,6 +38,15 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def tree_of(value: Any) -> Tree:
+    """Plain values, ready to be written."""
+    if isinstance(value, dict) and value:
+        return {name: tree_of(inside) for name, inside in value.items()}
+    if isinstance(value, list) and value:
+        return [tree_of(item) for item in value]
+    return Value(value, None)
+
+
 def lines(tree: Tree, remark: Remark, indent: str = "") -> Iterator[str]:
     """A mapping or list in block style, each value with what ``remark`` says of it ("" = nothing) as a comment."""
     entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()

@@ -1,0 +1,203 @@
+"""`monorelay import`: an old configuration in new files, and a word about each line that is lost."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monorelay.config.load import Places, load
+
+TOP = Path(__file__).parents[2]
+OLD = """\
+server:
+  host: 127.0.0.1
+  port: 9000
+  access_key: sk-access
+  access_key_enabled: true
+  log_level: WARN
+  cors_origins: ["*"]
+  public_host: ""
+  jwt_secret: sk-jwt
+providers:
+  openrouter:
+    enabled: true
+    base_url: https://openrouter.ai/api/v1
+    provider_type: openai
+    keys:
+      - {key: sk-one, label: "first key", weight: 3, enabled: true, quota_limit: 100, quota_used: 7, rate_limit_rps: 2}
+      - {key: sk-two, expires_at: "2099-01-01", usage_window_limits: {window_5h: 10, window_1d: 0, window_7d: 70}, metadata: {a: 1}}
+      - ${THIRD_KEY}
+      - {key: ""}
+    headers: {HTTP-Referer: "https://x.example/$a", X-Secret-Token: sk-header, Authorization: "Bearer sk-x", Host: x}
+    cloaking: {user_agent: Mozilla/5.0, accept_language: de, tls_fingerprint_profile: chrome}
+    rate_limit_cooldown: 30
+    timeout: 90
+    models: {include: [], exclude: ["bad-*"]}
+    retry: {enabled: true, max_retries: 2, retry_on_status: [500, 404], jitter: true}
+    web_reverse: {enabled: false}
+    test_model: gpt-4o-mini
+    cost_per_m_input: 2.5
+    cost_per_m_output: 10
+  claude proxy:
+    base_url: https://claude.example.com
+    provider_type: anthropic
+    keys: [{key: sk-three, label: main}]
+  direct:
+    base_url: https://api.deepseek.com/
+    keys: [{key: sk-four, label: main}]
+model_routing:
+  enabled: true
+  mode: cascade
+  aliases: {best: openrouter/gpt-4o, other: meta/llama, cheap: Direct/deepseek-chat}
+  provider_mapping: {"gpt-*": openrouter, "x-*": nobody, "d-*": direct}
+  model_overrides: {"gpt-4": gpt-4o}
+  complexity: {enabled: true, simple: cheap, moderate: best, complex: openrouter/o3}
+  cascade: {enabled: true, models: [openrouter/gpt-4o, claude-3], max_retries: 3}
+  payload_transformation: {enabled: true, rules: [{models: ["gpt-*"], inject_params: {temperature: 0.5}}]}
+key_selection: {strategy: round_robin}
+tool_calling: {auto_downgrade: true, unsupported_models: [x]}
+logging: {level: debug, file: relay.log}
+sso: {enabled: true}
+sync: {repo: x}
+surprise: 1
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("THIRD_KEY", "sk-env")
+    path = tmp_path / "old.yml"
+    path.write_text(OLD)
+    return path
+
+
+def test_import(old: Path, operator: Callable[..., Path], say: Callable[..., Any], tmp_path: Path) -> None:
+    """What is written means what it meant, and keys lie in files that only their owner reads."""
+    directory = operator()
+    said = say("import", old, "--config-dir", directory)
+    assert (said.code, said.err) == (0, "")
+    config = load(Places(TOP, directory, None), {"THIRD_KEY": "sk-env"})
+    providers = {spec.name: spec for spec in config.providers}
+    market = providers["openrouter"]
+    assert [(key.label, key.secret.reveal(), key.weight) for key in market.keys] == [
+        ("first-key", "sk-one", 3),
+        ("key-2", "sk-two", 1),
+        ("key-3", "sk-env", 1),
+    ]
+    assert (market.keys[0].limits.quota, market.keys[0].limits.rps) == (100, 2)
+    assert market.keys[1].limits.windows == ((18000.0, 10), (604800.0, 70)) and market.keys[1].expires_at is not None
+    sent = dict(market.headers.request.set)
+    assert (
+        sent["http-referer"] == "https://x.example/$a" and sent["user-agent"] == "Mozilla/5.0" and sent["accept-language"] == "de"
+    )
+    assert sent["x-secret-token"].reveal() == "sk-header" and not {"authorization", "host"} & set(sent)  # type: ignore[union-attr]
+    assert (market.rate_limit_cooldown, market.exclude, market.retry.max_retries, market.retry.on_status) == (
+        30,
+        ("bad-*",),
+        2,
+        (500,),
+    )
+    assert market.prices[0][1].output == 10
+    assert "openai.chat" in {offer.capability for offer in market.offers}
+    assert providers["claude-proxy"].auth.header == "x-api-key"  # type: ignore[union-attr]
+    assert "direct" not in providers and providers["deepseek"].keys[0].secret.reveal() == "sk-four"
+    routing = config.routing
+    assert dict(routing.aliases) == {"best": "gpt-4o@openrouter", "other": "meta/llama", "cheap": "deepseek-chat@deepseek"}
+    assert routing.provider_mapping == (("gpt-*", "openrouter"), ("d-*", "deepseek"))
+    assert routing.complexity.complex == "o3@openrouter" and routing.cascades[0].models == ("gpt-4o@openrouter", "claude-3")
+    assert routing.payload[0].inject == (("temperature", 0.5),)
+    assert (config.startup.port, config.server.log_level, config.server.cors_origins) == (9000, "debug", ("*",))
+    assert config.server.access_key.reveal() == "sk-access"  # type: ignore[union-attr]
+    for path in (directory / "secrets").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    for path in [directory / "config.yml", *(directory / "providers.d").iterdir()]:
+        assert "sk-" not in path.read_text(), path
+
+
+LOST = {
+    9: r"server.jwt_secret: .*`clients`",
+    16: r"providers.openrouter.keys.0.(quota_used: .*lower|label: is called first-key)",
+    17: r"providers.openrouter.keys.1.metadata: ",
+    19: r"providers.openrouter.keys.3: holds no key",
+    20: r"providers.openrouter.headers.(Authorization: .*`auth`|Host: )",
+    21: r"providers.openrouter.cloaking.tls_fingerprint_profile: ",
+    25: r"providers.openrouter.retry.(jitter: is not known here|retry_on_status.1: is left out: 404)",
+    26: r"providers.openrouter.web_reverse: ",
+    27: r"providers.openrouter.test_model: .*check --live",
+    28: r"providers.openrouter.cost_per_m_input: .*`prices`",
+    29: r"providers.openrouter.cost_per_m_output: ",
+    30: r"providers.claude proxy: is called claude-proxy here",
+    34: r"providers.direct: is called deepseek here",
+    39: r"model_routing.mode: ",
+    40: r"model_routing.aliases.(best: openrouter/gpt-4o is gpt-4o@openrouter here|cheap: )",
+    41: r"model_routing.provider_mapping.x-\*: no provider is called nobody",
+    43: r"model_routing.complexity.complex: ",
+    44: r"model_routing.cascade(.models.0|.max_retries)?: ",
+    48: r"logging.file: .*journal",
+    49: r"sso: ",
+    50: r"sync: ",
+    51: r"surprise: is not known here",
+}
+
+
+def test_what_is_lost_is_told(old: Path, operator: Callable[..., Path], say: Callable[..., Any]) -> None:
+    """Line by line, with a reason; and no line is named that lost nothing. No key is shown."""
+    said = say("import", old, "--config-dir", operator())
+    found = [(int(line.split(":")[1]), line.split(": ", 1)[1]) for line in said.out.splitlines() if line.startswith(str(old))]
+    assert {line for line, _ in found} == set(LOST)
+    for line, text in found:
+        assert re.match(LOST[line], text), (line, text)
+    assert "sk-" not in said.out
+
+
+def test_dry_run(old: Path, say: Callable[..., Any], tmp_path: Path, operator: Callable[..., Path]) -> None:
+    """All is shown, and checked, and nothing is there afterwards."""
+    operator()
+    said = say("import", old, "--dry-run", "--config-dir", tmp_path / "new")
+    assert said.code == 0 and "ok: 3 providers" in said.out and f"--- {tmp_path}/new/providers.d/openrouter.yml" in said.out
+    assert "sk-" not in said.out and not (tmp_path / "new").exists()
+
+
+def test_nothing_is_overwritten(old: Path, say: Callable[..., Any], operator: Callable[..., Path]) -> None:
+    """A config.yml that is there gets a neighbour; any other file in the way ends it before the first is written."""
+    directory = operator(config="server: {drain: 5}\n")
+    said = say("import", old, "--config-dir", directory)
+    assert said.code == 0 and (directory / "config.d/50-imported.yml").exists()
+    assert (directory / "config.yml").read_text() == "server: {drain: 5}\n"
+    again = say("import", old, "--config-dir", directory)
+    assert again.code == 1 and "config.d/50-imported.yml exists, and is not overwritten" in again.err
+
+
+def test_what_would_be_refused_leaves_nothing(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """The problems are told, and the directory is as empty as before."""
+    directory = operator()
+    path = tmp_path / "old.yml"
+    path.write_text("providers: {mine: {base_url: 'https://x.example', keys: ['${NOT_SET_HERE}']}}\n")
+    said = say("import", path, "--config-dir", directory)
+    assert said.code == 78 and "NOT_SET_HERE is not set" in said.err and list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(("text", "said"), [("a: b: c\n", "old.yml:1:5: not YAML"), ("", "is empty"), (None, "No such file")])
+def test_what_cannot_be_read(
+    text: str | None, said: str, say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its own problem, with its place."""
+    path = tmp_path / "old.yml"
+    if text is not None:
+        path.write_text(text)
+    result = say("import", path, "--config-dir", operator())
+    assert result.code == 1 and said in result.err
+
+
+def test_routing_that_was_off(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """What was not in force is not put in force."""
+    path = tmp_path / "old.yml"
+    path.write_text("model_routing: {enabled: false, aliases: {a: b}}\nserver: {port: 9}\n")
+    said = say("import", path, "--config-dir", operator())
+    assert said.code == 0 and ":1: model_routing: was switched off" in said.out
+    assert "aliases" not in (tmp_path / "etc/config.yml").read_text()
