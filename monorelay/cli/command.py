@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from monorelay.daemon.reading import Outcome
 
 if TYPE_CHECKING:
+    from monorelay.config.load import Places
+    from monorelay.config.snapshot import Snapshot
     from monorelay.daemon.prepare import Candidate
 
 Parser = argparse.ArgumentParser
@@ -46,7 +48,16 @@ def prepared(config_dir: Path | None, environ: Mapping[str, str]) -> Candidate:
 
 def read_for_daemon(config_dir: Path | None, environ: Mapping[str, str], generation: int, hosts: tuple[str, ...] | None) -> Outcome:
     """The same for a relay that starts or reloads; it is called in a child of the master."""
-    from monorelay.config.load import find_places, load
+    from monorelay.config.load import find_places, survey
     from monorelay.daemon.prepare import read
 
-    return read(lambda: load(find_places(config_dir, environ), environ), generation, hosts)
+    return read(lambda: survey(find_places(config_dir, environ), environ), generation, hosts)
+
+
+def snapshot_of(places: Places, environ: Mapping[str, str]) -> Snapshot:
+    """What a start would serve, to be compared. Raises ConfigError."""
+    from monorelay.config.load import survey
+    from monorelay.daemon.prepare import prepare, shown_of
+
+    found = survey(places, environ)
+    return shown_of(found, prepare(lambda: found.config, 1).plan)

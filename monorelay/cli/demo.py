@@ -125,11 +125,11 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str], directory: P
 
 def _read(directory: Path, environ: Mapping[str, str], generation: int, hosts: tuple[str, ...] | None) -> Outcome:
     """The shipped files and the demo's own, without what this machine has configured. Called in a child of the master."""
-    from monorelay.config.load import Places, find_places, load
+    from monorelay.config.load import Places, find_places, survey
     from monorelay.daemon.prepare import read
 
     places = Places(vendor=find_places(None, environ).vendor, operator=directory, runtime=None)
-    return read(partial(load, places, ENVIRON), generation, hosts)
+    return read(partial(survey, places, ENVIRON), generation, hosts)
 
 
 def write_files(directory: Path, upstream: str) -> None:

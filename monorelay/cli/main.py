@@ -49,6 +49,7 @@ COMMANDS = {
     "edit": "change a provider in your editor, checked before it counts",
     "import": "take over a config.yml of the earlier system",
     "dump": "the configuration in force, every value with its origin",
+    "diff": "what a reload would change",
     "translate": "show a body in another dialect, and what it loses on the way",
     "demo": "try everything with a built-in upstream, without any account",
 }

@@ -8,13 +8,6 @@ from monorelay.config.fields import Origin
 from monorelay.plan.plan import Lane, Provider, Route
 
 
-def state_of(provider: Provider) -> str:
-    """In one word why it takes calls, or does not: on, off (somebody said so), or no key."""
-    if provider.enabled:
-        return "on"
-    return "no key" if provider.dormant else "off"
-
-
 def upstream_url(route: Route, lane: Lane) -> str:
     """Where the lane leads, with {path parameters} and templates as they are written; "" where the relay answers itself."""
     if lane.local is not None:
@@ -52,7 +45,7 @@ def route_value(route: Route) -> dict[str, Any]:
 def lane_value(route: Route, lane: Lane) -> dict[str, Any]:
     return {
         "provider": lane.provider.name,
-        "state": state_of(lane.provider),
+        "state": lane.provider.state,
         "native": lane.translator.native,
         "local": lane.local is not None,
         "offer": lane.translator.upstream,
@@ -64,7 +57,7 @@ def provider_value(provider: Provider) -> dict[str, Any]:
     spec = provider.spec
     return {
         "provider": spec.name,
-        "state": state_of(provider),
+        "state": provider.state,
         "priority": spec.priority,
         "base_url": spec.base_url,
         "keys": [{"label": key.label, "fingerprint": key.secret.fingerprint, "enabled": key.enabled} for key in spec.keys],

@@ -10,7 +10,7 @@ from typing import Any
 
 from monorelay.cli.balances import balance_text, balance_value, kept_balances
 from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
-from monorelay.cli.matrix import provider_value, state_of
+from monorelay.cli.matrix import provider_value
 from monorelay.cli.table import columns
 from monorelay.plan.plan import Provider
 from monorelay.store.balances import Balances
@@ -61,7 +61,7 @@ def _row(provider: Provider, balance: str) -> tuple[str, ...]:
     where = spec.origins.of("keys") if provider.dormant else spec.origins.root
     return (
         spec.name,
-        state_of(provider),
+        provider.state,
         str(spec.priority),
         keys or ("none" if spec.auth is not None else "not needed"),
         balance,

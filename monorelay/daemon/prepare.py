@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monorelay.config.config import Config
+from monorelay.config.describe import described
+from monorelay.config.load import Survey
 from monorelay.config.problems import ConfigError, Problem
+from monorelay.config.snapshot import Snapshot, packed, snapshot
 from monorelay.daemon.listen import is_loopback
 from monorelay.daemon.reading import Facts, Outcome, Refusal
 from monorelay.plan.compile import compile_plan
@@ -54,10 +57,24 @@ def prepare(load: Load, generation: int, hosts: tuple[str, ...] | None = None) -
     return candidate
 
 
-def read(load: Load, generation: int, hosts: tuple[str, ...] | None) -> Outcome:
-    """``prepare`` in the words of the master."""
+def shown_of(found: Survey, plan: Plan) -> Snapshot:
+    """What is in force once this plan is."""
+    served = {
+        route.spec.name: [name for name, lane in route.lanes.items() if lane.provider.enabled]
+        for route in plan.routes
+        if route.spec.needs is not None
+    }
+    return snapshot(described(found), {name: provider.state for name, provider in plan.providers.items()}, served)
+
+
+def read(load: Callable[[], Config | Survey], generation: int, hosts: tuple[str, ...] | None) -> Outcome:
+    """``prepare`` in the words of the master. A survey can also be shown to those who ask the running relay."""
+    effective = b""
     try:
-        candidate = prepare(load, generation, hosts)
+        found = load()
+        candidate = prepare(lambda: found.config if isinstance(found, Survey) else found, generation, hosts)
+        if isinstance(found, Survey):
+            effective = packed(shown_of(found, candidate.plan))
     except ConfigError as error:
         return Refusal(tuple(map(str, error.problems)))
     config = candidate.config
@@ -75,6 +92,7 @@ def read(load: Load, generation: int, hosts: tuple[str, ...] | None) -> Outcome:
         warnings=tuple(map(str, candidate.plan.warnings)),
         config=pickle.dumps(config.to_serve(), pickle.HIGHEST_PROTOCOL),
         scheme="http" if config.server.tls is None else "https",
+        effective=effective,
     )
 
 

@@ -39,6 +39,7 @@ class Facts:
     warnings: tuple[str, ...]
     config: bytes = field(repr=False)
     scheme: str = "http"
+    effective: bytes = field(default=b"", repr=False)  # what is in force, as the control socket tells it
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,13 @@ class Provider:
     counts_tokens: bool = False  # whether some key has a limit of tokens
 
     @property
+    def state(self) -> str:
+        """In one word why it takes calls, or does not: on, off (somebody said so), or no key."""
+        if self.enabled:
+            return "on"
+        return "no key" if self.dormant else "off"
+
+    @property
     def takes_all(self) -> bool:
         """Whether it is a catch-all: an empty include."""
         return not self.spec.include

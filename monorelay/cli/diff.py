@@ -1,0 +1,123 @@
+"""``monorelay diff``: what a reload would change."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, snapshot_of
+from monorelay.config.load import Places, find_places
+from monorelay.config.problems import dotted
+from monorelay.config.snapshot import Change, Shown, Snapshot, changes
+
+DESCRIPTION = """
+Compare the files with those of another directory: providers, keys (by label and fingerprint), rules for models, routes and
+settings that would come, go or change. Nothing is changed, and no secret is shown.
+
+References such as ${NAME} are resolved in the environment of this command, which may differ from a running service's.
+
+    monorelay diff --against /root/etc-before
+
+exit codes: 0 nothing would change, 1 something would, 78 the files would be refused
+"""
+AT_RESTART = {("server", name) for name in ("host", "port", "listen", "workers", "state_dir")}
+
+
+def add(parser: Parser) -> None:
+    declare(parser, DESCRIPTION, run)
+    add_config_dir(parser)
+    parser.add_argument("--against", type=Path, metavar="DIR", required=True, help="compare with the files in DIR")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    places = find_places(options.config_dir, environ)
+    after = snapshot_of(places, environ)
+    before = _before(options, places, environ)
+    found = list(changes(before, after))
+    if options.json:
+        print(json.dumps([_value(change) for change in found], indent=1))
+    else:
+        print("\n".join(_lines(found)) or "nothing would change")
+    return 1 if found else 0
+
+
+def _before(options: argparse.Namespace, places: Places, environ: Mapping[str, str]) -> Snapshot:
+    return snapshot_of(Places(places.vendor, find_places(options.against, environ).operator, places.runtime), environ)
+
+
+def _lines(found: list[Change]) -> Iterator[str]:
+    for (kind, name), group in groupby(found, lambda change: change.part):
+        whole = list(group)
+        title = f"{kind} {name}".strip()
+        if not whole[0].path:
+            yield _line("-" if whole[0].after is None else "+", title, _about(whole[0].after or whole[0].before), whole[0].after)
+            continue
+        yield f"~ {title}"
+        for change in whole:
+            yield from _changed(change)
+
+
+def _changed(change: Change) -> Iterator[str]:
+    path = dotted(change.path)
+    was, now = change.before, change.after
+    restart = "  (at the next restart)" if change.part[0] == "settings" and change.path in AT_RESTART else ""
+    if isinstance(was and was.value, list) and isinstance(now and now.value, list):
+        assert was is not None and now is not None
+        lost = [item for item in was.value if item not in now.value]
+        gained = [item for item in now.value if item not in was.value]
+        for item in lost:
+            yield f"    - {path}: {_text(item)}"
+        for item in gained:
+            yield _line("    +", f"{path}: {_text(item)}", "", now)
+        if not lost and not gained:
+            yield _line("    ~", f"{path}: in another order: {_text(now.value)}", "", now)
+    elif now is None:
+        assert was is not None
+        yield f"    - {path}: {_text(was.value)}{restart}"
+    elif was is None:
+        yield _line("    +", f"{path}: {_text(now.value)}{restart}", "", now)
+    else:
+        yield _line("    ~", f"{path}: {_text(was.value)} → {_text(now.value)}{restart}", "", now)
+
+
+def _line(sign: str, text: str, about: str, shown: Shown | None) -> str:
+    place = f"  {shown.origin}" if shown is not None and shown.origin is not None else ""
+    return f"{sign} {text}{about}{place}"
+
+
+def _about(shown: Shown | None) -> str:
+    """``: on, keys main, spare`` or ``: POST /v1/x, served by a``"""
+    told: dict[str, Any] = shown.value if shown is not None else {}
+    words = []
+    if "path" in told:
+        words.append(f"{','.join(told.get('methods', []))} {told['path']}")
+    if "state" in told:
+        words.append(told["state"])
+    if told.get("keys"):
+        words.append(f"keys {', '.join(told['keys'])}")
+    if told.get("served by"):
+        words.append(f"served by {', '.join(told['served by'])}")
+    return f": {', '.join(words)}" if words else ""
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+def _value(change: Change) -> dict[str, Any]:
+    place = change.after.origin if change.after is not None else None
+    return {
+        "part": change.part[0],
+        "name": change.part[1],
+        "path": list(change.path),
+        "change": "gained" if change.before is None else "lost" if change.after is None else "changed",
+        "before": change.before.value if change.before is not None else None,
+        "after": change.after.value if change.after is not None else None,
+        "file": place.file if place is not None else None,
+        "line": place.line if place is not None else None,
+    }
