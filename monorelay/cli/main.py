@@ -47,6 +47,7 @@ COMMANDS = {
     "enable": "switch a provider on: asks for its key",
     "disable": "switch a provider off, and keep its keys",
     "edit": "change a provider in your editor, checked before it counts",
+    "doctor": "what on this machine would keep it from serving",
     "import": "take over a config.yml of the earlier system",
     "dump": "the configuration in force, every value with its origin",
     "diff": "what a reload would change",
