@@ -26,7 +26,10 @@ References such as ${NAME} are resolved in the environment of this command, whic
 With --fixtures the tests that providers' files hold are replayed too, nothing being sent: whether a request goes up as
 expected, and whether an answer is understood.
 
-exit codes: 0 it would be served, 78 it would be refused, or a test failed
+With --live every key is asked of its provider, by a call for the list of models, which costs nothing: whether it is taken, how
+long that took, and what the answer says about limits. Without names all providers are asked that are on.
+
+exit codes: 0 it would be served, 1 a key was not taken (with --live), 78 it would be refused, or a test failed
 """
 
 
@@ -35,6 +38,7 @@ def add(parser: Parser) -> None:
     add_config_dir(parser)
     add_json(parser)
     parser.add_argument("--fixtures", action="store_true", help="replay the tests of the providers' files, offline")
+    parser.add_argument("--live", nargs="*", metavar="PROVIDER", help="ask every key of these providers for the list of models")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -42,6 +46,10 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         candidate = prepared(options.config_dir, environ)
     except ConfigError as error:
         return _report(options.json, error.problems, None, None)
+    if options.live is not None:
+        from monorelay.cli.live import ask_all  # it brings an event loop and libcurl along
+
+        return ask_all(candidate.plan, options.live, options.json)
     return _report(options.json, candidate.plan.warnings, candidate, _replayed(candidate) if options.fixtures else None)
 
 

@@ -13,7 +13,7 @@ from monorelay.cli.command import snapshot_of
 from monorelay.config.load import find_places
 from monorelay.config.snapshot import changes, packed, unpacked
 
-CONFIG = "server: {drain: 10, port: 9000}\nmodel_routing: {aliases: {best: llama3@local}}\n"
+CONFIG = "server: {drain: 10, port: 9000}\nmodel_routing: {aliases: {best: qwen-9@local}}\n"
 LOCAL = """\
 provider: local
 extends: openai-compatible
@@ -65,7 +65,7 @@ def test_changes(before: Path, operator: Operator, say: Say) -> None:
     assert f"+ route own: POST /own, served by local, more  {directory}/routes.d/90_own.yml:1" in lines
     assert f"~ server.drain: 10 → 20  {directory}/config.yml:1" in lines
     assert f"~ server.port: 9000 → 9001  (at the next restart)  {directory}/config.yml:1" in lines
-    assert "- model_routing.aliases.best: llama3@local" in lines
+    assert "- model_routing.aliases.best: qwen-9@local" in lines
     (chat,) = [index for index, line in enumerate(lines) if line == "~ route chat"]
     assert lines[chat + 1] == "+ served by: more"
 
