@@ -4,40 +4,48 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from monorelay.cli.command import Parser, add_config_dir, add_json, declare, snapshot_of
+from monorelay.cli.command import Parser, add_json, declare, snapshot_of
+from monorelay.cli.relay_socket import NoRelay, add_relay, ask, denial, find
 from monorelay.config.load import Places, find_places
 from monorelay.config.problems import dotted
-from monorelay.config.snapshot import Change, Shown, Snapshot, changes
+from monorelay.config.snapshot import Change, Shown, Snapshot, changes, unpacked
 
 DESCRIPTION = """
-Compare the files with those of another directory: providers, keys (by label and fingerprint), rules for models, routes and
-settings that would come, go or change. Nothing is changed, and no secret is shown.
+Compare the files with what the running relay serves: providers, keys (by label and fingerprint), rules for models, routes and
+settings that a reload would bring, take away or change. Nothing is changed, and no secret is shown.
 
 References such as ${NAME} are resolved in the environment of this command, which may differ from a running service's.
 
-    monorelay diff --against /root/etc-before
+    monorelay diff
+    monorelay diff --against /root/etc-before     with the files of another directory, instead of a relay
 
-exit codes: 0 nothing would change, 1 something would, 78 the files would be refused
+exit codes: 0 nothing would change, 1 something would, 2 there is nothing to compare with, 78 the files would be refused
 """
 AT_RESTART = {("server", name) for name in ("host", "port", "listen", "workers", "state_dir")}
+LIMIT = 10.0
 
 
 def add(parser: Parser) -> None:
     declare(parser, DESCRIPTION, run)
-    add_config_dir(parser)
-    parser.add_argument("--against", type=Path, metavar="DIR", required=True, help="compare with the files in DIR")
+    add_relay(parser)
+    parser.add_argument("--against", type=Path, metavar="DIR", help="compare with the files in DIR instead")
     add_json(parser)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     places = find_places(options.config_dir, environ)
     after = snapshot_of(places, environ)
-    before = _before(options, places, environ)
+    try:
+        before = _before(options, places, environ)
+    except (NoRelay, PermissionError, TimeoutError, ValueError) as error:
+        print(denial(error) if isinstance(error, PermissionError) else error, file=sys.stderr)
+        return 2
     found = list(changes(before, after))
     if options.json:
         print(json.dumps([_value(change) for change in found], indent=1))
@@ -47,7 +55,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _before(options: argparse.Namespace, places: Places, environ: Mapping[str, str]) -> Snapshot:
-    return snapshot_of(Places(places.vendor, find_places(options.against, environ).operator, places.runtime), environ)
+    if options.against is not None:
+        return snapshot_of(Places(places.vendor, find_places(options.against, environ).operator, places.runtime), environ)
+    return unpacked(ask(find(options, environ), {"ask": "effective"}, LIMIT))
 
 
 def _lines(found: list[Change]) -> Iterator[str]:

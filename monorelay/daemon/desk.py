@@ -1,6 +1,7 @@
 """What can be asked at the control socket, and how an answer comes to be.
 
     {"ask": "status"}             at once
+    {"ask": "effective"}          at once: what is in force, packed, keys by fingerprint (config/snapshot.py)
     {"ask": "reload"}             when a reload that read the files after the question is over
     {"ask": "workers"}            what every worker says of itself
     {"ask": "curl", "id": ID}     what the first worker that knows the call says of it
@@ -96,6 +97,8 @@ class Desk:
         kind = question["ask"]
         if kind == "status":
             self._control.answer(peer, self._status())
+        elif kind == "effective":
+            self._control.answer(peer, self._reload.current.effective or {"error": "it was started without"})
         elif kind == "reload" and stopping:
             self._control.answer(peer, {"error": "the relay stops"})
         elif kind == "reload":
@@ -103,7 +106,7 @@ class Desk:
         elif kind in FOR_WORKERS:
             self._ask_workers(peer, question)
         else:
-            known = ", ".join(["status", "reload", *FOR_WORKERS])
+            known = ", ".join(["status", "effective", "reload", *FOR_WORKERS])
             self._control.answer(peer, {"error": f"this relay can be asked for {known}"})
 
     def _ask_workers(self, peer: Peer, question: Mapping[str, Any]) -> None:

@@ -164,7 +164,7 @@ def test_a_worker_that_stands_still_is_silent(relay: Start) -> None:
         (b"reload\n", "a question is one line of JSON"),
         (b"[" * 60_000 + b"\n", "a question is one line of JSON"),
         (b'{"ask": 1}\n', "a question is one line of JSON"),
-        (b'{"ask": "stop"}\n', "this relay can be asked for status, reload, workers, curl"),
+        (b'{"ask": "stop"}\n', "this relay can be asked for status, effective, reload, workers, curl"),
         (b"x" * (LONGEST_QUESTION + 1), "at most 65536 bytes"),
         (b'\xff{"ask": "status"}\n', "a question is one line of JSON"),
     ],
