@@ -11,7 +11,7 @@ from monorelay.config.effective import Tree, Value
 
 _COLUMN = 48  # where remarks begin, if the line leaves them room
 _WIDE = 100  # a list that fits is written in one line
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+=*?-]*(?::[A-Za-z0-9_./@+=*?-]+)*")
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+=*?-]*(?::[A-Za-z0-9/][A-Za-z0-9_./@+=*?-]*)*")
 _TAKEN = frozenset("true false null yes no on off y n none".split())
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
