@@ -115,7 +115,7 @@ class Meter:
         if limits.concurrency is not None and in_flight >= limits.concurrency:
             held = (now + PROBE_WAIT, "concurrency")
         for window, limit in self._windows:
-            held = max(held, (window.free_at(now, 1, limit), NAMES.get(window.span, f"{window.span:g}s")), key=_moment)
+            held = max(held, (window.free_at(now, 1, limit), _name(window.span)), key=_moment)
         for window, limit in self._tokens:
             amount = min(max(tokens, 1), limit)
             at = window.free_at(now, amount, limit)
@@ -204,6 +204,10 @@ def _adopted(windows: list[tuple[SlidingWindow, int]], limits: tuple[tuple[float
     for span, limit in limits:
         lowest[span] = min(limit, lowest.get(span, limit))
     return [(known.get(span) or SlidingWindow(span), limit) for span, limit in lowest.items()]
+
+
+def _name(span: float) -> str:
+    return NAMES.get(span) or ("rps" if span < 60.0 else f"{span:g}s")
 
 
 def _moment(held: tuple[float, str]) -> float:

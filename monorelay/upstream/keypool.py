@@ -122,13 +122,13 @@ class KeyPool:
             standing = self._known[key.fingerprint] = Standing(key)
             if self._account_until:
                 standing.cool(self._account_until, "")
-        meter = None
-        if standing.meter is None and key.limits != NO_LIMITS:
-            meter = Meter(self._usage(key.fingerprint) if self._usage is not None else None)
-        standing.adopt(key, meter)
+        standing.adopt(key, self._meter(key) if standing.meter is None and key.limits != NO_LIMITS else None)
         record = self._absent.pop(key.fingerprint, None)
         if record is not None:
             self._restore(standing, record, *self._restored)
+
+    def _meter(self, key: Key) -> Meter:
+        return Meter(self._usage(key.fingerprint) if self._usage is not None else None)
 
     def _forget(self) -> None:
         """Keys that were taken away the longest ago, when there are too many of them."""
@@ -375,6 +375,7 @@ class KeyPool:
 
     def snapshot(self, now: float, wall: float) -> tuple[KeyRecord, ...]:
         """What the next run of the relay should know, JSON-able; ``changes`` says whether there is anything new."""
+        self._ahead = wall - now
         self.look(now)
         told = (record_of(standing, now, wall) for standing in self._known.values())
         return (*(record for record in told if record is not None), *self._absent.values())
@@ -382,6 +383,7 @@ class KeyPool:
     def restore(self, records: Iterable[KeyRecord], now: float, wall: float) -> None:
         """Adds what an earlier run knew to what happened since this one began. Once, soon after the start."""
         self._restored = (now, wall)
+        self._ahead = wall - now
         for record in records:
             fingerprint = fingerprint_of(record)
             if fingerprint is None:
@@ -393,4 +395,6 @@ class KeyPool:
                 self._absent[fingerprint] = record
 
     def _restore(self, standing: Standing, record: KeyRecord, now: float, wall: float) -> None:
+        if standing.meter is None and "used" in record:  # a key whose limits are gone may get them back: its quota is not new
+            standing.meter = self._meter(standing.key)
         restore(standing, record, now, wall, max(LONGEST_COOLDOWN, self.rules.rate_limit_cooldown))

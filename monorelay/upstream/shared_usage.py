@@ -33,8 +33,8 @@ _REQUESTS, _TOKENS, _RESERVED, _IN_FLIGHT, _REQUESTED_AT, _SPENT_AT = range(6)
 
 
 class SharedUsage:
-    """The memory itself. Made once by the master; a fork inherits it. ``rows`` is how many keys with limits there can be: those
-    beyond are counted by each worker for itself.
+    """The memory itself. Made once by the master; a fork inherits it, and it is gone with the last process. ``rows`` is how many
+    keys with limits there can be: those beyond are counted by each worker for itself.
 
     >>> usage = SharedUsage(seats=2)                       # before the fork
     >>> share = usage.sit(0).share("provider", "f1")       # in the first worker
@@ -55,13 +55,6 @@ class SharedUsage:
 
     def __repr__(self) -> str:
         return f"<SharedUsage {self._head[0]} of {self.rows} rows, {self.seats} seats>"
-
-    def close(self) -> None:
-        """In this process; the memory is gone when the last one has closed it, or ended."""
-        for view in (self._head, self._numbers, self._moments):
-            view.release()
-        self._memory.close()
-        os.close(self._file)
 
     def sit(self, seat: int) -> Seat:
         """In the worker, once it is born: what its forerunner in that seat had in flight is over."""
