@@ -43,7 +43,7 @@ _DURATION = rf"(?:{_PART}(?:,? ?{_PART}){{0,5}}|{_NUMBER})"
 NUMBER = re.compile(_NUMBER, re.ASCII)
 PARTS = re.compile(rf"({_NUMBER}) ?({_UNIT})", re.ASCII | re.IGNORECASE)
 DURATION = re.compile(_DURATION, re.ASCII | re.IGNORECASE)
-RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?\d{0,9}(?:[Zz]|([+-]\d\d):?(\d\d))?", re.ASCII)
+RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:(\.\d{1,6})\d{0,9})?(?:[Zz]|([+-]\d\d):?(\d\d))?", re.ASCII)
 EPOCH, EPOCH_MS = 1e9, 1e11  # numbers from which on `auto` takes them for moments: as waits they would be thirty years
 
 
