@@ -105,7 +105,12 @@ def ask(found: Found, question: Mapping[str, Any], timeout: float) -> dict[str, 
             pass
     if not said.endswith(b"\n"):
         raise NoRelay(f"the relay (process {found.pid}) ended before it answered")
-    answer: dict[str, Any] = json.loads(said)
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise NoRelay(f"process {found.pid} does not answer as a relay does")
     if "error" in answer:
         raise NoRelay(f"the relay (process {found.pid}) says: {answer['error']}")
     return answer

@@ -247,3 +247,40 @@ def test_a_recent_request_can_be_shown_as_curl(relay: Relay, upstream: Recorder,
     assert '-H "authorization: $AUTHORIZATION"' in said.out and not any(secret in said.out for secret in SECRETS.values())
     assert "it'\"'\"'s me" in said.out
     assert say("curl", "unknown").code == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b'{"pid": 1}\n', f"no running relay that serves {TOP} was found"),
+        (b"[1]\n", "does not answer as a relay does"),
+        (b"hello\n", "does not answer as a relay does"),
+        (b"", "ended before it answered"),
+    ],
+    ids=["another version", "no answer of ours", "no JSON", "nothing"],
+)
+def test_something_else_behind_a_socket(tmp_path: Path, line: bytes, sentence: str) -> None:
+    """A process that answers otherwise is told about in a sentence, and is passed over while a relay is looked for."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "control.sock"))
+        listening.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    peer, _ = listening.accept()
+                except OSError:
+                    return
+                with peer:
+                    if peer.recv(1000):
+                        peer.sendall(line)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            which = ("--config-dir", TOP) if "no running" in sentence else ("--socket", tmp_path / "control.sock")
+            said = monorelay("reload", *which, home=tmp_path, MONORELAY_STATE_DIR=str(tmp_path))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            server.join()
+    assert said.code == 1 and said.out == "" and sentence in said.err and "Traceback" not in said.err, said
