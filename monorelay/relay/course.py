@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from math import inf
 
 from monorelay.dialects.refusal_kinds import Kind
-from monorelay.errors import CASCADE, INVALID_REQUEST, NO_KEYS, RelayError
+from monorelay.errors import CASCADE, INVALID_REQUEST, NO_KEYS, UPSTREAM, RelayError
 from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.relay.affinity import Pin
 from monorelay.relay.balance import ordered
@@ -59,7 +59,7 @@ class Course:
             if self._resolution.is_plain or resources.circuits.lets(target, resources.clock.monotonic()):
                 return target
             self._resort.append(target)
-            self._trail.skip(target, "circuit open")
+            self._trail.pass_over(target.provider.name, "circuit open")
         return self._resort.pop(0) if self._resort else None
 
     @property
@@ -71,6 +71,8 @@ class Course:
 
     def failed(self, target: Target, error: RelayError) -> None:
         """Another target may do better."""
+        if error.body.type != UPSTREAM.type and not self._resolution.is_plain:  # what was found before anything was sent
+            self._trail.pass_over(target.provider.name, error.body.type)
         self._failures.append((_place(target), error, target))
 
     def turns(self, kind: Kind, target: Target, error: RelayError) -> bool:
@@ -151,6 +153,7 @@ class Course:
     def _take(self, legs: Iterable[Leg]) -> None:
         for leg in legs:
             if leg.refusal is not None:
+                self._trail.pass_over(leg.model, leg.refusal.body.type)
                 self._failures.append((leg.model, leg.refusal, None))
                 continue
             targets = leg.targets

@@ -35,9 +35,9 @@ class Trail:
         self.tries.append(told)
         self.story.append(told)
 
-    def skip(self, target: Target, why: str) -> None:
-        """No attempt was made with this target, or not now."""
-        self.story.append(f"{target.provider.name} {why}")
+    def pass_over(self, place: str, why: str) -> None:
+        """No attempt was made there, or not now: ``place`` is a provider, or a name that leads to nobody."""
+        self.story.append(f"{place} {why}")
 
     def headers(self) -> list[tuple[str, str]]:
         """What every answer tells about the way it took."""

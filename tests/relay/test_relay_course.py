@@ -97,6 +97,19 @@ def test_a_refused_key_goes_on_too(expect_logs: Any) -> None:
     play(scene)
 
 
+def test_a_provider_without_a_usable_key_is_told_on_the_way() -> None:
+    """No attempt was made there, and yet it is why somebody else answered."""
+
+    async def scene() -> None:
+        stage = stage_of(LIMITED, OK, OK)
+        await stage.carry(chat(model="all"))
+        answer = await stage.carry(chat(model="all"))
+        assert answer.headers["x-monorelay-attempts"] == "1"
+        assert answer.headers["x-monorelay-trail"] == "one no_keys, two/two-key 200"
+
+    play(scene)
+
+
 def test_after_the_commit_there_is_no_other_target() -> None:
     """A stream that breaks after its first content ends in-band."""
 
@@ -147,6 +160,7 @@ def test_a_leg_that_leads_nowhere_is_passed_over() -> None:
         answer = await stage.carry(chat(model="holed"))
         assert answer.error["type"] == "cascade_error"
         assert "x@gone: provider_disabled" in answer.error["message"] and "two-model@two" in answer.error["message"]
+        assert answer.headers["x-monorelay-trail"] == "x@gone provider_disabled, two/two-key 503"
 
     play(scene)
 
