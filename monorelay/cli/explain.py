@@ -65,8 +65,8 @@ class _Kept:
     now: float
     monotonic: float
 
-    def states(self, provider: str) -> tuple[KeyState, ...]:
-        return self.pools[provider].states(self.monotonic)
+    def states(self, provider: str, model: str) -> tuple[KeyState, ...]:
+        return self.pools[provider].states(self.monotonic, model, wall=self.now)
 
     def is_open(self, target: Target) -> bool:
         return False  # circuits are a worker's own, and not kept

@@ -28,7 +28,7 @@ class View(Protocol):
 
     @property
     def now(self) -> float: ...
-    def states(self, provider: str) -> tuple[KeyState, ...]: ...
+    def states(self, provider: str, model: str) -> tuple[KeyState, ...]: ...
     def is_open(self, target: Target) -> bool: ...
 
 
@@ -61,8 +61,9 @@ class _Now:
     def now(self) -> float:
         return self._resources.clock.now()
 
-    def states(self, provider: str) -> tuple[KeyState, ...]:
-        return self._resources.pool(provider).states(self._resources.clock.monotonic())
+    def states(self, provider: str, model: str) -> tuple[KeyState, ...]:
+        clock = self._resources.clock
+        return self._resources.pool(provider).states(clock.monotonic(), model, wall=clock.now())
 
     def is_open(self, target: Target) -> bool:
         return self._resources.circuits.is_open(target, self._resources.clock.monotonic())
@@ -116,7 +117,7 @@ def _target(target: Target, call: Call, asked: Asked, aim: Aim, view: View, with
         "native": lane.translator.native,
         "circuit": "open" if view.is_open(target) else "closed",
         "timeouts": {name: getattr(target.timeouts, name) for name in ("connect", "first_byte", "idle", "total")},
-        "keys": [key_value(state) for state in view.states(target.provider.name)],
+        "keys": [key_value(state) for state in view.states(target.provider.name, target.model)],
     }
     if lane.local is not None:
         return {**told, "answered_by": "the relay itself"}

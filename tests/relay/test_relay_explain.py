@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from monorelay.config.cascades import CascadeSpec
 from monorelay.config.complexity import ComplexitySpec
 from monorelay.config.fields import HeaderPair, HeaderRules, Secret
 from monorelay.config.models import ModelSpec
+from monorelay.config.rate_limits import RateLimitsSpec
 from monorelay.config.settings import ClientSpec
 from monorelay.upstream.scripted import reply
 
@@ -55,6 +57,23 @@ def test_every_step_and_every_target_is_told() -> None:
         assert second["capability"] == "anthropic.messages" and not second["native"]
         assert json.loads(second["request"]["body"])["model"] == "n"
         assert found["context_length"][0]["targets"][0]["provider"] == "two"
+
+    play(scene)
+
+
+def test_keys_are_told_as_they_stand_for_this_model() -> None:
+    """One that has expired is not usable, and one that cools for another model only is."""
+
+    async def scene() -> None:
+        first, second = keys("a", "b")
+        limits = RateLimitsSpec(scope="key+model")
+        one = provider("one", keys=(replace(first, expires_at=1.0), second), include=("m", "n"), rate_limits=limits)
+        stage = Stage(one, scripts=[reply(429, b"", [("retry-after", "30")])])
+        await stage.carry(chat(model="m"))
+        for model, expected in (("m", {"expired", "cooling"}), ("n", {"expired", None})):
+            answer = await stage.carry(chat(model=model), x_monorelay_explain="true")
+            shown = json.loads(answer.body)["legs"][0]["targets"][0]["keys"]
+            assert {key.get("reason") for key in shown} == expected
 
     play(scene)
 
