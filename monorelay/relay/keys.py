@@ -132,13 +132,7 @@ def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
 
 # ---------------------------------------------------------------------------------------------------- none is left
 
-_DOING = {
-    frozenset({"cooling"}): "cooling down",
-    frozenset({"resting"}): "resting",
-    frozenset({"cooling", "resting"}): "cooling down or resting",
-    frozenset({"limited"}): "at their limits",
-    frozenset({"no credit"}): "out of credit",
-}
+_DOING = {"cooling": "cooling down", "resting": "resting", "limited": "at their limits", "no credit": "out of credit"}
 
 
 def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
@@ -164,8 +158,10 @@ def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
 
 
 def _doing(states: Sequence[KeyState]) -> str:
-    reasons = frozenset(state.reason for state in states if state.reason)
-    return _DOING.get(reasons) or "cooling down, resting or at their limits"
+    reasons = {state.reason for state in states}
+    said = [doing for reason, doing in _DOING.items() if reason in reasons] or list(_DOING.values())[:3]
+    *others, last = said
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def upload_spent(target: Target, pool: KeyPool, resources: Resources) -> RelayError:

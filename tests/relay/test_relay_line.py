@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from plan_specs import keys
 from relay_stage import JSON, SSE, Stage, chat, play, provider, route
 
+from monorelay.config.limits import LimitsSpec
 from monorelay.relay import call as call_room
 from monorelay.upstream.scripted import Chunk, End, Failed, Head, reply
 
@@ -141,6 +143,20 @@ def test_429_on_every_key_is_no_keys_with_the_soonest_return() -> None:
         )
         assert answer.headers["x-monorelay-trail"] == "acme/a 429, acme/b 429"
         assert answer.headers["x-monorelay-upstream-status"] == "429"
+
+    play(scene)
+
+
+def test_the_sentence_names_what_holds_the_keys_and_nothing_else() -> None:
+    """One at its limit and one that cools: nobody is told of rests."""
+
+    async def scene() -> None:
+        first, second = keys("a", "b")
+        first = replace(first, limits=LimitsSpec(quota=1))
+        stage = Stage(provider(keys=(first, second)), scripts=[OK, RATE_LIMITED])
+        await stage.carry(chat())
+        answer = await stage.carry(chat())
+        assert answer.error["message"].endswith("all 2 are cooling down or at their limits; the next is free in 7 s")
 
     play(scene)
 
