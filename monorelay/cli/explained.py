@@ -19,13 +19,15 @@ def text_of(model: str, group: Sequence[dict[str, Any]]) -> str:
     lines += _steps(first["steps"])
     if "complexity" in first:
         score = first["complexity"]
-        lines.append(f"  score {score['value']} ({score['chosen']}; it is a heuristic):")
+        seen = "it is a heuristic" if score["parts"] else "there was nothing to look at: give a request with --body"
+        lines.append(f"  score {score['value']} ({score['chosen']}; {seen})")
         lines += columns([(f"    {part['part']}", f"{part['value']:+}", part["reason"]) for part in score["parts"]]).splitlines()
     for name, when in _LINES:
         for leg in first.get(name, ()):
-            lines += _leg(leg, when)
+            lines += _leg(leg, when, in_full=len(group) == 1)
     if len(group) > 1:
         lines += [f"  the same on {one['route']}: {url}" for one in group[1:] for url in _urls(one)]
+        lines.append("  --route ROUTE shows time-outs, headers, and what becomes of the body")
     return "\n".join(lines)
 
 
@@ -34,16 +36,17 @@ def _steps(steps: Sequence[dict[str, Any]]) -> list[str]:
     return columns(rows).splitlines() if rows else []
 
 
-def _leg(leg: dict[str, Any], when: str) -> Iterator[str]:
+def _leg(leg: dict[str, Any], when: str, in_full: bool) -> Iterator[str]:
     if "refusal" in leg:
         yield f"  → {leg['model']}: passed over: {_refusal(leg['refusal'])}"
     if "strategy" in leg:
         yield f"  {leg['model']} is balanced by {leg['strategy']}:"
     for target in leg["targets"]:
-        yield from _target(target, when)
+        yield from _target(target, when, in_full)
 
 
-def _target(target: dict[str, Any], when: str) -> Iterator[str]:
+def _target(target: dict[str, Any], when: str, in_full: bool) -> Iterator[str]:
+    """``in_full``: with what each of several routes has for itself."""
     does = target.get("answered_by")
     if does is not None:
         does = "does not offer this: the relay answers itself"
@@ -55,6 +58,11 @@ def _target(target: dict[str, Any], when: str) -> Iterator[str]:
     yield f"  → '{target['model']}' at {target['provider']}{f' ({when})' if when else ''}: {does}"
     if target["keys"]:
         yield f"      keys: {', '.join(map(_key, target['keys']))}"
+    if not in_full:
+        return
+    if "request" in target:
+        limits = (f"{name} {limit:g} s" for name, limit in target["timeouts"].items() if limit is not None)
+        yield f"      time-outs: {', '.join(limits) or 'none'}"
     for step in target.get("body_changes", ()):
         yield f"      body: {step['rule']}: {step['text']}{_at(step['origin'])}"
     for field in target.get("lost", ()):

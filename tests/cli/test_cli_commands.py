@@ -154,6 +154,7 @@ def test_explain(operator: Write, say: Callable[..., Any]) -> None:
     assert "alias" in lines[0] and f"{directory}/config.yml:3" in lines[0]
     assert "  → 'llama3' at local: POST http://127.0.0.1:9/v1/chat/completions" in lines
     assert "      keys: main usable, spare disabled" in lines
+    assert "      time-outs: connect 10 s, first_byte 120 s, idle 120 s" in lines
     assert "      authorization: (hidden)" in lines and "sk-secret" not in said.out
 
 
@@ -165,6 +166,14 @@ def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., An
     assert "qwen-3 on messages, messages_beta" in said.out and "refused: 404 model_not_found" in said.out
     by_path = say("explain", "qwen-3", "--route", "/v1/embeddings", "--config-dir", directory)
     assert by_path.out.startswith("qwen-3 on embeddings\n")
+    assert "time-outs:" in by_path.out and "time-outs:" not in said.out and "--route" in said.out
+
+
+def test_explain_auto_without_a_body(operator: Write, say: Callable[..., Said]) -> None:
+    """An empty request is simple, and nobody is to take that for an answer."""
+    rules = "model_routing: {complexity: {simple: llama3@local, moderate: llama3@local, complex: llama3@local}}"
+    said = say("explain", "auto", "--route", "chat", "--config-dir", operator(config=rules, providers__50_local=LOCAL))
+    assert "score 0.0 (simple; there was nothing to look at: give a request with --body)" in said.out
 
 
 def test_explain_refusal(operator: Write, say: Callable[..., Any]) -> None:
