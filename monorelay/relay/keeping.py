@@ -61,5 +61,5 @@ class Keeper:
         wall = self._resources.clock.now()
         for name, changes in pools.changes().items():
             if self._seen.get(name, 0) != changes:
-                self._seen[name] = changes
                 self._memory.keep(name, pools.snapshot(name, now, wall))
+                self._seen[name] = changes

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from monorelay.clock import Clock
 from monorelay.store.database import Database
+from monorelay.store.glance import look
 
 _KEPT_FOR = 90 * 86_400.0  # a provider that was taken out of the configuration is remembered that long
 
@@ -42,13 +42,7 @@ class KeyMemory:
 
 def glance(path: Path) -> dict[str, tuple[Record, ...]]:
     """What is kept in the file of another process, for a command that only looks; empty when it cannot be read. It blocks."""
-    if not path.is_file():
-        return {}
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
-            return _read(connection)
-    except sqlite3.Error:
-        return {}
+    return look(path, _read) or {}
 
 
 def _put(provider: str, records: tuple[Record, ...], now: float, connection: sqlite3.Connection) -> None:

@@ -30,19 +30,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         """
-<<<<<<< HEAD
         CREATE TABLE balances (
             provider TEXT NOT NULL,
             key TEXT NOT NULL,
             amount REAL NOT NULL,
             seen_at REAL NOT NULL,
             PRIMARY KEY (provider, key)
-=======
+        ) WITHOUT ROWID
+        """,
+    ),
+    (
+        """
         CREATE TABLE key_states (
             provider TEXT PRIMARY KEY,
             records TEXT NOT NULL,
             kept_at REAL NOT NULL
->>>>>>> ec42500 (What is known of keys is kept over a restart)
         ) WITHOUT ROWID
         """,
     ),

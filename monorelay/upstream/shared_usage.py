@@ -107,6 +107,11 @@ class Seat:
         self._usage = usage
         self._seat = seat
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this worker does what only one of them should."""
+        return self._seat == 0
+
     def share(self, provider: str, fingerprint: str) -> Share | None:
         """This worker's part in the use of that key; None when the memory is full."""
         usage = self._usage

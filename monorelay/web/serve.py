@@ -22,9 +22,11 @@ from monorelay.plan.compile import compile_plan
 from monorelay.plan.outcome import ReloadOutcome
 from monorelay.plan.plan import Plan
 from monorelay.relay.credits import Balances
+from monorelay.relay.keeping import Keeper
 from monorelay.relay.pools import Pools
 from monorelay.relay.resources import Resources
 from monorelay.relay.roster import Roster
+from monorelay.store import key_states
 from monorelay.store.balances import BalanceMemory
 from monorelay.store.database import Database
 from monorelay.store.lists import ListMemory
@@ -127,6 +129,10 @@ class Front:
         )
         self._background: set[asyncio.Task[None]] = set()
         self._take(plan)
+        # Before the first request, so that nobody is sent on a key that an earlier run was told to leave alone.
+        pools.restore(key_states.glance(self._database.path), clock.monotonic(), clock.now())
+        keeps = seat is None or seat.is_first
+        self._keeper = Keeper(resources, key_states.KeyMemory(self._database, clock) if keeps else None)
         machine.latest()
         self._in_background(self._base_url.find_local(self._threads))
 
@@ -208,6 +214,7 @@ class Front:
         self._switchboard.close()
         self._roster.close()
         self._balances.close()
+        self._keeper.close()
         for task in self._background:
             task.cancel()
         self._resources.rehearsing.shut()  # and the engine behind it
