@@ -169,7 +169,7 @@ def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., An
     assert "time-outs:" in by_path.out and "time-outs:" not in said.out and "--route" in said.out
 
 
-def test_explain_auto_without_a_body(operator: Write, say: Say) -> None:
+def test_explain_auto_without_a_body(operator: Write, say: Callable[..., Any]) -> None:
     """An empty request is simple, and nobody is to take that for an answer."""
     rules = "model_routing: {complexity: {simple: llama3@local, moderate: llama3@local, complex: llama3@local}}"
     said = say("explain", "auto", "--route", "chat", "--config-dir", operator(config=rules, providers__50_local=LOCAL))
