@@ -18,14 +18,14 @@ _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff0
 Remark = Callable[[Value], str]
 
 
-def scalar(value: Any) -> str:
-    """A scalar, or an empty mapping or list, in one line.
+def scalar(value: Any, inside: bool = False) -> str:
+    """A scalar, or an empty mapping or list, in one line; ``inside`` [ ], where libyaml takes no colon in plain text.
 
     >>> scalar("yes"), scalar("gpt-4*"), scalar(None)
     ('"yes"', 'gpt-4*', 'null')
     """
     if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and value.lower() not in _TAKEN:
+        if _PLAIN.fullmatch(value) and value.lower() not in _TAKEN and not (inside and ":" in value):
             return value
         return _UNPRINTABLE.sub(_escaped, json.dumps(value, ensure_ascii=False))
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -69,7 +69,7 @@ def _in_one_line(items: list[Tree], remark: Remark) -> tuple[str, str] | None:
     values = [item for item in items if isinstance(item, Value)]
     if len(values) < len(items) or len({remark(value) for value in values}) > 1:
         return None
-    text = f"[{', '.join(scalar(value.value) for value in values)}]"
+    text = f"[{', '.join(scalar(value.value, inside=True) for value in values)}]"
     return (text, remark(values[0])) if len(text) <= _WIDE else None
 
 

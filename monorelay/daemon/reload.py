@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monorelay.daemon import logs
@@ -127,6 +127,8 @@ class Reload:
             return
         pending = _settings_for_next_start(self._at_start, read, self._setup.overridden)
         if read.digest == self.current.digest:
+            # It may be written otherwise (a reference instead of what it gives), and that is compared with other files.
+            self.current = replace(self.current, effective=read.effective)
             self._conclude(self._made(attempt, unchanged=True, pending=pending), began)
             return
         for warning in read.warnings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import grp
 import io
 import os
 import pty
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from monorelay.cli import changes as changes_module
 from monorelay.cli.changes import Changes
 from monorelay.cli.main import main
 
@@ -273,6 +275,17 @@ def test_changes_are_put_back(tmp_path: Path) -> None:
     assert kept.read_text() == "new" and mode(kept) == 0o600 and mode(tmp_path / "a/b/c") in (0o600, 0o640)
     changes.undo()
     assert kept.read_text() == "old" and mode(kept) == 0o600 and os.readlink(link) == "kept" and not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
+def test_the_service_may_read_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where root writes and the service has a group, the key and its directory are the group's to read, and nobody else's."""
+    group = next(one for one in grp.getgrall() if one.gr_gid)
+    monkeypatch.setattr(changes_module, "GROUP", group.gr_name)
+    secret = tmp_path / "secrets/x-main"
+    Changes().write_secret(secret, "sk-x")
+    for path, expected in ((secret, 0o640), (secret.parent, 0o750)):
+        assert (path.stat().st_gid, path.stat().st_uid, mode(path)) == (group.gr_gid, 0, expected)
 
 
 def test_the_key_is_never_an_argument(capsys: pytest.CaptureFixture[str]) -> None:

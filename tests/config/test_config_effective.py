@@ -222,7 +222,9 @@ def test_scalars_read_back(rich: House, value: object) -> None:
     """Whatever a value is, its YAML gives it back, as a key too if it is text."""
     from monorelay.config.document import parse
 
-    entries = f"k: {scalar(value)}\n" + (f"{scalar(value)}: 1\n" if isinstance(value, str) and value not in ("", "k") else "")
+    entries = f"k: {scalar(value)}\nl: [x, {scalar(value, inside=True)}]\n" + (
+        f"{scalar(value)}: 1\n" if isinstance(value, str) and value not in ("", "k", "l") else ""
+    )
     read = parse(entries, "x.yml").value
     assert read is not None and read["k"] == value and type(read["k"]) in (type(value), int)
-    assert len(read) == 1 or list(read)[1] == value
+    assert read["l"] == ["x", value] and (len(read) == 2 or list(read)[2] == value)

@@ -41,6 +41,17 @@ def test_diff_with_a_running_relay(relay: Relay, upstream: Recorder) -> None:
     assert say(relay, "diff") == (0, "nothing would change\n", "")
 
 
+def test_what_is_only_written_otherwise(relay: Relay) -> None:
+    """A reload that finds nothing to change leaves nothing to be compared either."""
+    served = json.loads((relay.etc / "config.yml").read_text())
+    relay.reload({**served, "model_routing": {"model_overrides": {"x": SECRETS["UP_C"]}}})
+    relay.write({**served, "model_routing": {"model_overrides": {"x": "${UP_C}"}}})
+    assert say(relay, "diff")[0] == 1
+    relay.reload(outcome="unchanged")
+    assert say(relay, "diff")[0] == 0
+    relay.reload(served)
+
+
 def test_diff_when_the_last_reload_was_refused(relay: Relay, upstream: Recorder) -> None:
     """What is compared with is what is served, not what was refused."""
     served = json.loads((relay.etc / "config.yml").read_text())
