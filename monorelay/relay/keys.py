@@ -67,6 +67,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
             body = outcome.body if isinstance(outcome, Refused) else b""
             usual = target.provider.spec.rate_limit_cooldown
             seconds = cooldown_seconds(headers, body, resources.clock.now(), usual, resources.wait_rules(target.provider))
+            seconds = max(seconds, pool.least_cooldown(loan))
             pool.cool(loan, now + seconds)
             resources.tally.cooled(name, key.label)
             log.info("provider=%s key=%s is cooling for %.1f s after a 429", name, key.label, seconds)

@@ -4,7 +4,9 @@ A key can be out of use (cooling, resting, on probation, expired, at a limit, wi
 away from, or just back from a cooldown): then it is taken only when there is no better one. A cooldown or a steer may hold for one
 model only.
 
-After a cooldown a key is eased in: one request at a time, twice as many after each success, until all is as before.
+After a cooldown a key is eased in: one request at a time, twice as many after each success, until all is as before. A key that is
+refused again at once rests longer each time, whatever the upstream says: else one that always says "try again in a second" would
+cost every few requests an attempt.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from monorelay.upstream.key_limits import NO_LIMITS, PROBE_WAIT, Limits, Meter
 
 FIRST_REST = 300.0
 LONGEST_REST = 86_400.0
+FIRST_PATIENCE = 1.0  # seconds that a key cools at least which was refused twice in a row; doubled each time
 MOST_MODELS = 256  # of one key that are remembered to be cooling
 
 NO, POORLY, WELL = 0, 1, 2  # may it be used?
@@ -57,16 +60,17 @@ class Strain:
     """What rate limits have left behind on a key, or on one model of it.
 
     Mutable: the deadlines, which only grow; ``allowance``, how many may be in flight after the cooldown, 0 before the first one;
-    ``in_flight``, of the model that it is about (a key's own stands in its Standing).
+    ``in_flight``, of the model that it is about (a key's own stands in its Standing); ``strikes``, refusals in a row.
     """
 
-    __slots__ = ("cooling_until", "steered_until", "allowance", "in_flight")
+    __slots__ = ("cooling_until", "steered_until", "allowance", "in_flight", "strikes")
 
     def __init__(self) -> None:
         self.cooling_until = 0.0
         self.steered_until = 0.0
         self.allowance = 0
         self.in_flight = 0
+        self.strikes = 0
 
     @property
     def ends(self) -> float:
@@ -79,6 +83,13 @@ class Strain:
         self.cooling_until = until
         self.allowance = 1
         return True
+
+    def strike(self, began: float) -> float:
+        """Another refusal, of an attempt that began then; how many seconds the cooldown is to last at least. What was under way
+        when the last cooldown began, or went on in spite of it, is part of the same refusal."""
+        if began >= self.cooling_until:
+            self.strikes += 1
+        return FIRST_PATIENCE * 2.0 ** min(self.strikes - 2, 30) if self.strikes > 1 else 0.0
 
     def steer(self, until: float) -> bool:
         if until <= self.steered_until:
@@ -93,8 +104,10 @@ class Strain:
 
     def succeed(self, began: float) -> None:
         """An attempt that began after the cooldown shows that more will do; a thousand at once are as good as no bound."""
-        if 0 < self.allowance < 1024 and began >= self.cooling_until:
-            self.allowance *= 2
+        if began >= self.cooling_until:
+            self.strikes = 0
+            if 0 < self.allowance < 1024:
+                self.allowance *= 2
 
 
 class Standing:
@@ -164,14 +177,15 @@ class Standing:
         if of_model is not None and of_model.is_poor(now, of_model.in_flight, slow_start):
             return POORLY
         if self._plain and not self.refusals and self._quiet_at + slow_start <= now:
-            self._calm_down()
+            self._calm_down(now)
         return WELL
 
-    def _calm_down(self) -> None:
-        self.is_clear = True
-        self._quiet_at = 0.0
+    def _calm_down(self, now: float) -> None:
+        """All is as before, unless a refusal waits for the success that ends its row: then this is looked at again later."""
         self.strain.allowance = 0
-        self.models.clear()
+        self.models = {model: strain for model, strain in self.models.items() if strain.strikes}
+        self.is_clear = not self.strain.strikes and not self.models
+        self._quiet_at = 0.0 if self.is_clear else now
 
     def free_at(self, now: float, model: str, tokens: int, ahead: float) -> tuple[float, Reason, str]:
         """When it may be used next (``now`` or before: at once; infinite: never again), what holds it until then, and which limit

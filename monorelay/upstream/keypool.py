@@ -151,7 +151,6 @@ class KeyPool:
         wall: float | None = None,
     ) -> Loan | None:
         """A usable key that was not tried, or None. ``prefer`` (a fingerprint) is taken if it is one; it does not use up a turn.
-
         Keys that are steered away from, or have their share after a cooldown, come when there is no other. ``tokens`` is what the
         request is expected to spend. ``draw`` gives numbers in [0, 1); the random and the weighted strategy ask it once.
         """
@@ -242,6 +241,11 @@ class KeyPool:
             loan._strain.succeed(loan.at)
         if standing.forgive(loan.at):
             self._say(Fact("fine", loan.key.fingerprint, loan.at))
+
+    def least_cooldown(self, loan: Loan) -> float:
+        """For how many seconds a refusal of this loan is to cool at least; to be asked once, before ``cool``."""
+        strain = loan._standing.strain_of(loan.model if self.rules.scope == "key+model" else "")
+        return min(strain.strike(loan.at), self.rules.rate_limit_cooldown)
 
     def cool(self, loan: Loan, until: float) -> None:
         if self._ends(loan):

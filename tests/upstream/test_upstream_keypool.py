@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -126,6 +127,38 @@ def test_success_does_not_end_a_cooldown() -> None:
     pool.cool(newer, 30.0)
     pool.succeed(older, 1.0)
     assert take(pool, 29.0) is None
+
+
+def refused_at(pool: KeyPool, *moments: float) -> list[float]:
+    """A key is lent at each of these moments and answered with a 429 that says nothing: the least cooldowns."""
+    told = []
+    for now in moments:
+        loan = borrow(pool, now)
+        told.append(pool.least_cooldown(loan))
+        pool.cool(loan, now + max(0.1, told[-1]))
+    return told
+
+
+@pytest.mark.parametrize("scope", ["key", "key+model", "account"])
+def test_a_key_that_is_refused_again_at_once_cools_longer_each_time(scope: Any) -> None:
+    """Up to rate_limit_cooldown, however short the upstream says; a success in between ends the row, however late it comes."""
+    pool = KeyPool((A,), PoolRules("round-robin", 10.0, scope, slow_start=1.0))
+    assert refused_at(pool, 0.0, 1.0, 3.0, 6.0, 11.0, 20.0, 31.0, 1000.0) == [0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    pool.succeed(borrow(pool, 2000.0), 2000.1)
+    assert refused_at(pool, 2001.0, 2002.0) == [0.0, 1.0]
+
+
+def test_refusals_of_attempts_under_way_are_one() -> None:
+    """A burst that runs into its limit is no row of refusals; nor does a success of it end one."""
+    pool = pool_of(A)
+    loans = [borrow(pool, 0.0) for _ in range(5)]
+    for loan in loans[:3]:
+        assert pool.least_cooldown(loan) == 0.0
+        pool.cool(loan, 5.0)
+    assert refused_at(pool, 5.0) == [1.0]
+    pool.succeed(loans[3], 5.5)
+    assert refused_at(pool, 6.0) == [2.0]
+    assert pool.least_cooldown(loans[4]) == 2.0, "the cooldown that it meets is not shortened"
 
 
 def test_a_refused_key_rests_longer_each_time() -> None:
