@@ -21,8 +21,10 @@ from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.relay.affinity import Pin
 from monorelay.relay.balance import ordered
 from monorelay.relay.call import Reply
+from monorelay.relay.errand import Errand
 from monorelay.relay.resources import Resources
 from monorelay.relay.trail import Trail
+from monorelay.upstream.upload import Upload
 
 LISTED = 20  # failures that a cascade_error names
 
@@ -96,16 +98,18 @@ class Course:
         self._take(legs)
         return True
 
-    async def holds(self, reply: Reply) -> bool:
+    async def holds(self, errand: Errand) -> bool:
         """Waits for the soonest key of those that were asked, if that is allowed and worth it; whether to go on."""
-        if self._patience <= 0.0 or reply.gone:
+        reply, body, resources = errand.reply, errand.body, self._resources
+        if self._patience <= 0.0 or reply.gone or (isinstance(body, Upload) and body.taken):
             return False
-        resources = self._resources
         now = resources.clock.monotonic()
         waits: list[tuple[float, Target]] = []
         for _, error, target in self._failures:
             if target is not None and error.body.type == NO_KEYS.type:
-                wait = resources.pool(target.provider.name).next_free(now, target.model)
+                wait = error.retry_after  # where tokens count, only the refusal knew how many; else it may be out of date
+                if not target.provider.counts_tokens:
+                    wait = resources.pool(target.provider.name).next_free(now, target.model)
                 if wait is not None:
                     waits.append((wait, target))
         soonest = min((wait for wait, _ in waits), default=inf)
@@ -176,6 +180,8 @@ def _place(target: Target) -> str:
 
 async def wait_for_client(reply: Reply, seconds: float) -> None:
     """So long, or until the client leaves."""
+    if reply.gone:
+        return
     gone = asyncio.Event()
     reply.on_gone = gone.set
     try:

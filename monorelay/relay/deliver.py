@@ -280,7 +280,7 @@ class Delivery:
             self.about.reply.chunk(rest)
         self.about.reply.end()
         broken = transducer.error.body.message if transducer.error is not None else ""
-        self._settle(Answered(self.status, broken, transducer.object_ids))
+        self._settle(Answered(self.status, broken, transducer.object_ids, transducer.error))
 
     def _fail_in_band(self, reason: str) -> None:
         assert self._transducer is not None
@@ -288,7 +288,7 @@ class Delivery:
             error = ErrorBody(UPSTREAM.type, f"{self.about.where} The stream broke off: {reason}")
             self.about.reply.chunk(self._transducer.fail(error))
         self.about.reply.end()
-        self._settle(Answered(self.status, reason, self._transducer.object_ids))
+        self._settle(Answered(self.status, reason, self._transducer.object_ids, self._transducer.error))
 
     def _keep_alive(self) -> None:
         """Fires when the stream may have been silent for long enough; re-arms itself, so that no chunk has to."""

@@ -9,9 +9,9 @@ from monorelay.dialects.interface import Usage
 from monorelay.errors import NO_KEYS, RelayError
 from monorelay.plan.resolution import Target
 from monorelay.relay.errand import Errand
-from monorelay.relay.outcome import Answered, Broke, Outcome, Refused, RefusedInStream
+from monorelay.relay.outcome import Answered, Broke, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
-from monorelay.relay.verdict import KeyEffect
+from monorelay.relay.verdict import KeyEffect, judge
 from monorelay.upstream.interface import Phase
 from monorelay.upstream.keypool import KeyPool, KeyState, Loan
 from monorelay.upstream.waits import cooldown_seconds, spent
@@ -54,6 +54,13 @@ def _expected_tokens(errand: Errand) -> int:
     return len(errand.asked.raw) // BYTES_OF_A_TOKEN + min(allowed, MOST_EXPECTED)
 
 
+def effect_of(outcome: Answered | Left) -> KeyEffect:
+    """What is learned of the key where the client has its answer: an error that ends a stream counts, also after the commit."""
+    if isinstance(outcome, Left):
+        return KeyEffect.NONE
+    return KeyEffect.FINE if outcome.error is None else judge(outcome.error.status).key
+
+
 def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, target: Target, pool: KeyPool) -> None:
     """What the attempt said of its key, and of the target. Every loan is settled exactly once."""
     resources = errand.resources
@@ -66,6 +73,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
         case KeyEffect.COOL:
             body = outcome.body if isinstance(outcome, Refused) else b""
             usual = target.provider.spec.rate_limit_cooldown
+            headers = headers or dict(errand.trail.upstream_headers)
             seconds = cooldown_seconds(headers, body, resources.clock.now(), usual, resources.wait_rules(target.provider))
             seconds = max(seconds, pool.least_cooldown(loan))
             pool.cool(loan, now + seconds)
@@ -99,8 +107,8 @@ def _steer(headers: Sequence[tuple[str, str]], loan: Loan, target: Target, pool:
 def _judge_target(outcome: Outcome, status: int | None, target: Target, resources: Resources, now: float) -> None:
     """Its circuit: no whole answer, a broken one, and 5xx are the upstream's own faults."""
     match outcome:
-        case Answered(broken=broken):
-            is_faulty = bool(broken)
+        case Answered(broken=broken, error=error):
+            is_faulty = bool(broken) and not (error is not None and 400 <= error.status < 500)
         case Refused() | RefusedInStream():
             is_faulty = status is not None and not 400 <= status < 500
         case Broke():
@@ -124,6 +132,8 @@ def _tokens(usage: object) -> int | None:
 def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
     """The status that an upstream refused with, whichever way, and its header fields; None when no whole answer came."""
     match outcome:
+        case Answered(error=error) if error is not None:
+            return error.status, {}
         case Refused(status=status, headers=headers):
             return status, dict(headers)
         case RefusedInStream(error=error, headers=headers):
@@ -136,12 +146,13 @@ def told(outcome: Outcome) -> tuple[int | None, Mapping[str, str]]:
 _DOING = {"cooling": "cooling down", "resting": "resting", "limited": "at their limits", "no credit": "out of credit"}
 
 
-def no_keys(target: Target, pool: KeyPool, resources: Resources) -> RelayError:
-    """The sentence that says why no key is usable, and when the next one will be."""
+def no_keys(errand: Errand, target: Target, pool: KeyPool) -> RelayError:
+    """The sentence that says why no key is usable for this call, and when the next one will be."""
     name = target.provider.name
-    now = resources.clock.monotonic()
-    states = pool.states(now, target.model, wall=resources.clock.now())
-    soonest = pool.next_free(now, target.model)
+    now = errand.resources.clock.monotonic()
+    tokens = _expected_tokens(errand) if target.provider.counts_tokens else 0
+    states = pool.states(now, target.model, tokens, wall=errand.resources.clock.now())
+    soonest = pool.next_free(now, target.model, tokens)
     able = [state for state in states if state.reason not in ("disabled", "expired")]
     able = [state for state in able if state.reason != "no credit"] or able  # those that time will help
     if not states:

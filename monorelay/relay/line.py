@@ -21,7 +21,7 @@ from monorelay.relay.call import Body, Call, Reply, read_body
 from monorelay.relay.course import Course, wait_for_client
 from monorelay.relay.errand import Errand
 from monorelay.relay.explain import explains, give_explanation
-from monorelay.relay.keys import choose_key, no_keys, settle_key, told, upload_spent
+from monorelay.relay.keys import choose_key, effect_of, no_keys, settle_key, told, upload_spent
 from monorelay.relay.local import answer_locally
 from monorelay.relay.outcome import Answered, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.refusal import refuse, relay_refusal, upstream_error
@@ -65,7 +65,7 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
         return answer_locally(call, asked, local, reply, trail)
     errand = Errand(call, asked, body, reply, aim, trail, resources)
     course = Course(aim.resolution, aim.pin, trail, resources, call.plan.config.routing.hold)
-    while (target := course.next()) is not None or await course.holds(reply):
+    while (target := course.next()) is not None or await course.holds(errand):
         if target is None:
             continue
         if target.lane.local is not None:
@@ -116,7 +116,7 @@ async def _try_keys(
             return last or upload_spent(target, pool, resources)
         loan = choose_key(errand, target, pool, tried)
         if loan is None:
-            return last or no_keys(target, pool, resources)
+            return last or no_keys(errand, target, pool)
         outcome: Outcome | None = None
         try:
             outcome = await attempt(errand, target, loan.key, translation, body, may_turn=may_turn)
@@ -124,7 +124,7 @@ async def _try_keys(
             if outcome is None:
                 pool.release(loan, resources.clock.monotonic())
         if isinstance(outcome, Answered | Left):
-            settle_key(KeyEffect.FINE if isinstance(outcome, Answered) else KeyEffect.NONE, outcome, loan, errand, target, pool)
+            settle_key(effect_of(outcome), outcome, loan, errand, target, pool)
             return outcome
         verdict = judge(told(outcome)[0], is_ignored(target, outcome))
         settle_key(verdict.key, outcome, loan, errand, target, pool)

@@ -18,6 +18,7 @@ class Answered:
     status: int
     broken: str = ""
     made: tuple[str, ...] = ()  # ids of objects that the answer names, to be remembered
+    error: StreamError | None = None  # with which the upstream itself ended it
 
 
 @dataclass(frozen=True, slots=True)
