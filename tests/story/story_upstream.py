@@ -3,6 +3,7 @@
 upstream = Recorder()
 upstream.answer(ok(b'{"id": "x"}'))              # the next request gets this
 upstream.standing("/v1/models", ok(b"…"))        # every request of this path gets that, and is not counted
+upstream.rule(lambda request: limited if …)      # what a request gets for which nothing was given, by what it says
 request = upstream.taken()                       # the one request that came
 
 Sockets by hand, in a thread with a loop of its own. An answer is a list of steps: bytes are written, a float is a pause in
@@ -20,7 +21,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -98,6 +99,7 @@ class Recorder:
         self._queue: deque[tuple[Step, ...]] = deque()
         self._early: deque[tuple[Step, ...]] = deque()
         self._standing: dict[str, tuple[Step, ...]] = {}
+        self._rule: Callable[[Recorded], tuple[Step, ...] | None] = lambda request: None
         self.background: list[Recorded] = []
         self._news = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -127,8 +129,13 @@ class Recorder:
         with self._news:
             self._standing[path] = steps
 
+    def rule(self, rule: Callable[[Recorded], tuple[Step, ...] | None]) -> None:
+        """Answers, in the loop's thread, each request for which nothing was given; where it is None that one gets ``{}``."""
+        with self._news:
+            self._rule = rule
+
     def reset(self) -> None:
-        """Forgets what came and what was still to be answered."""
+        """Forgets what came and what was still to be answered; a rule stays."""
         with self._news:
             self.requests.clear()
             self._queue.clear()
@@ -190,7 +197,7 @@ class Recorder:
                 steps = standing
             else:
                 self.requests.append(request)
-                steps = self._queue.popleft() if self._queue else ok()
+                steps = self._queue.popleft() if self._queue else self._rule(request) or ok()
             self._news.notify_all()
         return steps
 
