@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from monorelay.dialects.interface import StreamError, Transducer, Translation, Truncated, Usage
 from monorelay.dialects.object_ids import remembered_ids
+from monorelay.dialects.whole_answers import error_inside, is_in_json, is_json
 from monorelay.errors import UPSTREAM, ErrorBody
 from monorelay.relay.call import Reply
 from monorelay.relay.inflate import Inflater, Undecodable
@@ -136,6 +137,8 @@ class Delivery:
             self._json = readable
             self._on_chunk = self._hold_answer if self.about.native else self._hold_all
             self._on_end = self._end_whole
+        elif kind.startswith("text/html") and is_in_json(self.about.capability):
+            self._give_up("the answer is a web page; check base_url")
         else:
             self._on_chunk, self._on_end = self._first_chunk, self._end_whole
 
@@ -207,7 +210,13 @@ class Delivery:
     def _end_whole(self) -> None:
         """The transport says the answer is complete, and nothing of it was sent yet."""
         body = b"".join(self._held)
+        if not body and self.status == 200 and is_in_json(self.about.capability):
+            return self._settle(Broke(UpstreamFailure("body", "the answer is empty"), self.status))
         if self._json:
+            if self.about.checked and (error := error_inside(body)) is not None:
+                return self._settle(RefusedInStream(error, self.headers))
+            if self.about.checked and self._ends_with_connection() and not is_json(body):
+                return self._settle(Broke(UpstreamFailure("body", "the answer was cut"), self.status))
             try:
                 body = self.about.translation.answer(body) if self.about.checked or not self.about.native else body
             except Truncated as error:
@@ -235,6 +244,11 @@ class Delivery:
             if name == "content-length" and value.isascii() and value.isdigit():
                 return int(value)
         return None
+
+    def _ends_with_connection(self) -> bool:
+        """Whether nothing but the connection's end says where the answer ends. (HTTP/2 knows no such field, and frames all.)"""
+        fields = dict(self.headers)
+        return fields.get("connection") == "close" and not fields.keys() & {"content-length", "transfer-encoding"}
 
     # ------------------------------------------------------------------ a stream
 

@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RefusedInStream:
-    """A 200 whose stream began with an error event: a refusal by another way."""
+    """A 200 that is an error, or whose stream began with one: a refusal by another way."""
 
     error: StreamError
     headers: Headers

@@ -81,7 +81,7 @@ def upstream_error(target: Target, outcome: Outcome) -> RelayError:
             return _upstream(name, f"the upstream answered with status {status}: {quoted}", status, headers)
         case RefusedInStream(error=error, headers=headers):
             quoted = excerpt(target.provider.scrubber.clean(error.body.message.encode()))
-            return _upstream(name, f"the upstream's stream began with an error: {quoted}", 200, headers)
+            return _upstream(name, f"the upstream answered 200, and then with an error: {quoted}", 200, headers)
         case _:
             assert isinstance(outcome, Broke)
             reason = excerpt(target.provider.scrubber.clean(outcome.failure.reason.encode("utf-8", "replace")))
