@@ -147,7 +147,7 @@ class Resolver:
         enabled = [
             provider for provider in (spec.providers or lanes) if provider in lanes and self._plan.providers[provider].enabled
         ]
-        finds = find_all(name, map(self._served.__getitem__, enabled))
+        finds = find_all(name, map(self._served.__getitem__, enabled), are_named=bool(spec.providers))
         if not finds:
             finds = [self._among(name, lanes, requested)]
         if finds[0].step.rule == "catch-all":

@@ -65,9 +65,14 @@ def find_one(name: str, candidates: Iterable[Served]) -> Find | None:
     return None
 
 
-def find_all(name: str, candidates: Iterable[Served]) -> list[Find]:
-    """Every provider that knows the model, in their order, each by its own best rule; a catch-all only where nobody does."""
+def find_all(name: str, candidates: Iterable[Served], *, are_named: bool = False) -> list[Find]:
+    """Every provider that knows the model, in their order, each by its own best rule; a catch-all only where nobody does.
+
+    ``are_named``: somebody has written down these providers for this model, so those that take any name know it, too.
+    """
     served = [one for one in candidates if not is_excluded(one.provider, name)]
+    if are_named:
+        return [found for one in served if (found := next(_each(one, name), None) or _catch_all(one, name)) is not None]
     known = [found for one in served if (found := next(_each(one, name), None)) is not None]
     return known or [found for one in served if (found := _catch_all(one, name)) is not None][:1]
 

@@ -119,6 +119,7 @@ def test_fallbacks_bring_their_other_lines() -> None:
         (BalancingSpec("*", "latency"), "shared-two", "Shared-Two@first shared-two@second shared_two@lister"),
         (BalancingSpec("*", "weighted"), "unknown", "unknown@lister"),  # a catch-all only where nobody knows it
         (BalancingSpec("shared", "priority", ("lister", "first")), "shared", "shared@lister shared@first"),
+        (BalancingSpec("big", "priority", ("first", "lister")), "big", "big@first big@lister"),  # unless it is named
         (BalancingSpec("shared", "priority", ("off", "asleep", "second")), "shared", "shared@second"),
         (BalancingSpec("shared", "priority", ("off",)), "shared", "shared@first"),  # none of the listed: as without the rule
         (BalancingSpec("other", "priority"), "shared", "shared@first"),
