@@ -57,7 +57,7 @@ def _target(target: dict[str, Any], when: str, in_full: bool) -> Iterator[str]:
         does = f"{target['request']['method']} {target['request']['url']}{way}"
     yield f"  → '{target['model']}' at {target['provider']}{f' ({when})' if when else ''}: {does}"
     if target["keys"]:
-        yield f"      keys: {', '.join(map(_key, target['keys']))}"
+        yield f"      {'keys' if target['needs_key'] else 'no key needed'}: {', '.join(_key(key, target) for key in target['keys'])}"
     if not in_full:
         return
     if "request" in target:
@@ -73,11 +73,12 @@ def _target(target: dict[str, Any], when: str, in_full: bool) -> Iterator[str]:
         yield f"      {target['request']['body']}"
 
 
-def _key(key: dict[str, Any]) -> str:
+def _key(key: dict[str, Any], target: dict[str, Any]) -> str:
+    label = f"{key['label']} " if target["needs_key"] else ""
     if key["usable"]:
-        return f"{key['label']} usable"
+        return f"{label}usable"
     wait = f", free in {key['free_in']:g} s" if "free_in" in key else ""
-    return f"{key['label']} {key.get('reason', 'not usable')}{wait}"
+    return f"{label}{key.get('reason', 'not usable')}{wait}"
 
 
 def _urls(one: dict[str, Any]) -> Iterator[str]:

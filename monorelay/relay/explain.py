@@ -117,6 +117,7 @@ def _target(target: Target, call: Call, asked: Asked, aim: Aim, view: View, with
         "native": lane.translator.native,
         "circuit": "open" if view.is_open(target) else "closed",
         "timeouts": {name: getattr(target.timeouts, name) for name in ("connect", "first_byte", "idle", "total")},
+        "needs_key": target.provider.spec.auth is not None,
         "keys": [key_value(state) for state in view.states(target.provider.name, target.model)],
     }
     if lane.local is not None:
