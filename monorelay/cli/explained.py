@@ -57,7 +57,8 @@ def _target(target: dict[str, Any], when: str, in_full: bool) -> Iterator[str]:
         does = f"{target['request']['method']} {target['request']['url']}{way}"
     yield f"  → '{target['model']}' at {target['provider']}{f' ({when})' if when else ''}: {does}"
     if target["keys"]:
-        yield f"      {'keys' if target['needs_key'] else 'no key needed'}: {', '.join(_key(key, target) for key in target['keys'])}"
+        what = "keys" if target["needs_key"] else "no key needed"
+        yield f"      {what}: {', '.join(_key(key, target) for key in target['keys'])}"
     if not in_full:
         return
     if "request" in target:
