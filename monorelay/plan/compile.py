@@ -113,6 +113,7 @@ def _provider(spec: ProviderSpec, usual: RetrySpec) -> Provider:
             model_not_found=compile_globs(spec.refusals.model_not_found),
         ),
         counts_tokens=any(key.limits.tpm for key in keys),
+        fingerprints=frozenset(key.fingerprint for key in keys),
     )
 
 

@@ -77,6 +77,7 @@ class Provider:
     retry: RetrySpec = RetrySpec()
     words: Words = Words()
     counts_tokens: bool = False  # whether some key has a limit of tokens
+    fingerprints: frozenset[str] = frozenset()  # of all keys
 
     @property
     def state(self) -> str:

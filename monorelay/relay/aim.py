@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from monorelay.relay.errand import Errand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Aim:
-    """``key`` is the fingerprint to prefer, or None. ``session`` names the conversation, "" where nobody asks for its name;
-    ``pin`` is where it was answered last.
+    """Nothing changes in it. ``key`` is the fingerprint to prefer, or None. ``session`` names the conversation, "" where nobody asks
+    for its name; ``pin`` is where it was answered last.
     """
 
     resolution: Resolution

@@ -82,6 +82,7 @@ class Delivery:
         "_inflate",
         "_sent_at",
         "_made",
+        "_closes",
     )
 
     def __init__(self, about: Delivering, loop: asyncio.AbstractEventLoop) -> None:
@@ -104,6 +105,7 @@ class Delivery:
         self._inflate: Inflater | None = None
         self._sent_at = 0.0
         self._made: tuple[str, ...] = ()
+        self._closes = False  # the upstream says that it closes the connection after this answer
 
     def __repr__(self) -> str:
         return f"<Delivery {self.about.where} status {self.status} held {self._size} committed {self.about.reply.begun}>"
@@ -122,6 +124,8 @@ class Delivery:
                 kind = value.lower()
             elif name == "content-encoding":
                 encoding = value.strip().lower()
+            elif name == "connection" and value == "close":
+                self._closes = True
         readable = encoding in ("", "identity")
         if not self.about.native and not self._read_encoded(kind, "" if readable else encoding):
             return
@@ -247,8 +251,7 @@ class Delivery:
 
     def _ends_with_connection(self) -> bool:
         """Whether nothing but the connection's end says where the answer ends. (HTTP/2 knows no such field, and frames all.)"""
-        fields = dict(self.headers)
-        return fields.get("connection") == "close" and not fields.keys() & {"content-length", "transfer-encoding"}
+        return self._closes and not dict(self.headers).keys() & {"content-length", "transfer-encoding"}
 
     # ------------------------------------------------------------------ a stream
 

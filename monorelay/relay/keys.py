@@ -26,7 +26,6 @@ MOST_EXPECTED = 4096  # tokens that an answer is expected to have at most, whate
 def choose_key(errand: Errand, target: Target, pool: KeyPool, tried: list[str]) -> Loan | None:
     """A usable key of this call's own generation, whatever a reload since then has brought or taken away."""
     resources = errand.resources
-    own = target.provider.keys
     now = resources.clock.monotonic()
     tokens = _expected_tokens(errand) if target.provider.counts_tokens else 0
     wall = resources.clock.now()
@@ -34,10 +33,10 @@ def choose_key(errand: Errand, target: Target, pool: KeyPool, tried: list[str]) 
         loan := pool.choose(now, resources.draw, tried=tried, prefer=errand.aim.key, model=target.model, tokens=tokens, wall=wall)
     ) is not None:
         tried.append(loan.key.fingerprint)
-        if any(loan.key.fingerprint == known.fingerprint for known in own):
+        if loan.key.fingerprint in target.provider.fingerprints:
             return loan
         pool.release(loan, now, sent=False)
-    for known in own:
+    for known in target.provider.keys:
         if known.enabled and known.fingerprint not in tried:
             lent = pool.lend(known.fingerprint, now, model=target.model, tokens=tokens)
             if lent is not None:
@@ -65,6 +64,9 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
     """What the attempt said of its key, and of the target. Every loan is settled exactly once."""
     resources = errand.resources
     now = resources.clock.monotonic()
+    if effect is KeyEffect.FINE and isinstance(outcome, Answered) and _is_plain(outcome, target, resources):
+        pool.succeed(loan, now)  # as nearly every call ends
+        return
     name, key = target.provider.name, loan.key
     status, headers = told(outcome) if effect is not KeyEffect.FINE else (None, {})
     match effect:
@@ -95,6 +97,12 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
         _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
     if not (isinstance(outcome, Answered) and resources.circuits.all_closed and not outcome.broken):
         _judge_target(outcome, status, target, resources, now)
+
+
+def _is_plain(outcome: Answered, target: Target, resources: Resources) -> bool:
+    """Whether this success tells nothing but that the key is fine."""
+    provider = target.provider
+    return not (outcome.broken or provider.counts_tokens or provider.spec.rate_limits.remaining) and resources.circuits.all_closed
 
 
 def _steer(headers: Sequence[tuple[str, str]], loan: Loan, target: Target, pool: KeyPool, resources: Resources, now: float) -> None:
