@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Aim:
-    """Nothing changes in it. ``key`` is the fingerprint to prefer, or None. ``session`` names the conversation, "" where nobody asks
-    for its name; ``pin`` is where it was answered last.
+    """Nothing changes in it. ``key`` is the fingerprint to prefer, or None. ``session`` names the conversation, "" where nobody
+    asks for its name; ``pin`` is where it was answered last.
     """
 
     resolution: Resolution
