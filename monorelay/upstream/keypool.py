@@ -20,34 +20,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from monorelay.upstream.key_choice import drawn, least_busy
 from monorelay.upstream.key_facts import Fact, KeyRecord, fingerprint_of, record_of, restore
 from monorelay.upstream.key_limits import NO_LIMITS, PROBE_WAIT, Limits, Meter
 from monorelay.upstream.key_standing import FIRST_REST, LONGEST_REST, NO, WELL, Key, KeyState, Reason, Standing, Strain
+from monorelay.upstream.pool_rules import SCOPES, STRATEGIES, PoolRules
 from monorelay.upstream.shared_usage import Share
 
 # What a pool's users need beside it.
 __all__ = ["FIRST_REST", "LONGEST_REST", "NO_LIMITS", "PROBE_WAIT", "SCOPES", "STRATEGIES"]
 __all__ += ["Fact", "Key", "KeyPool", "KeyRecord", "KeyState", "Limits", "Loan", "PoolRules", "Reason"]
 
-STRATEGIES = ("round-robin", "random", "weighted", "least-busy")
-SCOPES = ("key", "key+model", "account")
 MOST_ABSENT = 1000  # keys that are not configured (any more) and still remembered
 LONGEST_COOLDOWN = 86_400.0  # that is believed of a record
-
-
-@dataclass(frozen=True, slots=True)
-class PoolRules:
-    """``scope`` is what a 429 rests: the key, the key for that model, or all keys, which then share one account's limit.
-    ``slow_start`` is for how many seconds a key is eased in after a cooldown; 0 is not at all."""
-
-    strategy: str
-    rate_limit_cooldown: float
-    scope: Literal["key", "key+model", "account"] = "key"
-    slow_start: float = 0.0
 
 
 class Loan:
@@ -102,10 +88,6 @@ class KeyPool:
 
     def adopt(self, keys: tuple[Key, ...], rules: PoolRules) -> None:
         """Takes the keys of the next plan. Those that stay, by fingerprint, keep what is known of them; so does the turn."""
-        if rules.strategy not in STRATEGIES:
-            raise ValueError(f"unknown strategy: {rules.strategy}; there are {', '.join(STRATEGIES)}")
-        if rules.scope not in SCOPES:
-            raise ValueError(f"unknown scope of a cooldown: {rules.scope}; there are {', '.join(SCOPES)}")
         upcoming = [standing.key.fingerprint for standing in (*self._enabled[self._turn :], *self._enabled[: self._turn])]
         self._keys = keys
         self.rules = rules
