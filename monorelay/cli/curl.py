@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from monorelay.cli.command import Parser, add_json, declare
-from monorelay.cli.relay_socket import STATUS_LIMIT, NoRelay, add_relay, ask, denial, find
+from monorelay.cli.relay_socket import add_relay, inquire
 
 DESCRIPTION = """
 Print every attempt that a running relay made upstream for a request, as a curl command: what to send to a provider's support,
@@ -30,18 +30,10 @@ def add(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    try:
-        answer = ask(find(options, environ), {"ask": "curl", "id": options.id}, STATUS_LIMIT)
-    except PermissionError as error:
-        print(denial(error), file=sys.stderr)
+    answers = inquire(options, environ, {"ask": "curl", "id": options.id})
+    if answers is None:
         return 1
-    except TimeoutError:
-        print(f"the relay does not answer within {STATUS_LIMIT:g} s", file=sys.stderr)
-        return 1
-    except NoRelay as error:
-        print(error, file=sys.stderr)
-        return 1
-    attempts = (answer["answer"] or {}).get("attempts", [])
+    attempts = (answers[0]["answer"] or {}).get("attempts", [])
     if not attempts:
         print(f"no attempt of request {options.id} is remembered: it is unknown, too old, or made none", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,20 @@ def ask(found: Found, question: Mapping[str, Any], timeout: float) -> dict[str, 
     if "error" in answer:
         raise NoRelay(f"the relay (process {found.pid}) says: {answer['error']}")
     return answer
+
+
+def inquire(options: Any, environ: Mapping[str, str], *questions: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The answers of the relay that is meant; None when there are none, and why was printed."""
+    try:
+        found = find(options, environ)
+        return [ask(found, question, STATUS_LIMIT) for question in questions]
+    except PermissionError as error:
+        print(denial(error), file=sys.stderr)
+    except TimeoutError:
+        print(f"the relay does not answer within {STATUS_LIMIT:g} s", file=sys.stderr)
+    except NoRelay as error:
+        print(error, file=sys.stderr)
+    return None
 
 
 def denial(error: PermissionError) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from monorelay.cli.command import Parser, add_json, declare
-from monorelay.cli.relay_socket import STATUS_LIMIT, NoRelay, add_relay, ask, denial, find
+from monorelay.cli.relay_socket import add_relay, inquire
 
 DESCRIPTION = """
 Print which generation a running relay serves, what came of its last reload, its workers, and where it listens and remembers.
@@ -26,20 +25,11 @@ def add(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    try:
-        found = find(options, environ)
-        status = ask(found, {"ask": "status"}, STATUS_LIMIT)
-        workers = ask(found, {"ask": "workers"}, STATUS_LIMIT)["answers"]
-    except PermissionError as error:
-        print(denial(error), file=sys.stderr)
+    answers = inquire(options, environ, {"ask": "status"}, {"ask": "workers"})
+    if answers is None:
         return 1
-    except TimeoutError:
-        print(f"the relay does not answer within {STATUS_LIMIT:g} s", file=sys.stderr)
-        return 1
-    except NoRelay as error:
-        print(error, file=sys.stderr)
-        return 1
-    said = {worker["pid"]: worker for worker in workers}
+    status, workers = answers
+    said = {worker["pid"]: worker for worker in workers["answers"]}
     if options.json:
         status["workers"] = [{**worker, **said.get(worker["pid"], {})} for worker in status["workers"]]
         print(json.dumps(status, indent=2))
