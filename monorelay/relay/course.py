@@ -73,7 +73,7 @@ class Course:
 
     def failed(self, target: Target, error: RelayError) -> None:
         """Another target may do better."""
-        if error.body.type != UPSTREAM.type and not self._resolution.is_plain:  # what was found before anything was sent
+        if error.body.type != UPSTREAM.type and not self._resolution.is_plain:
             self._trail.pass_over(target.provider.name, error.body.type)
         self._failures.append((_place(target), error, target))
 

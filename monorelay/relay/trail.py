@@ -36,8 +36,12 @@ class Trail:
         self.story.append(told)
 
     def pass_over(self, place: str, why: str) -> None:
-        """No attempt was made there, or not now: ``place`` is a provider, or a name that leads to nobody."""
-        self.story.append(f"{place} {why}")
+        """No attempt was made there, or not now: ``place`` is a provider, or a name that leads to nobody.
+
+        Where one was made just before, what it said is the reason.
+        """
+        if not (self.story and self.story[-1].startswith(f"{place}/")):
+            self.story.append(f"{place} {why}")
 
     def headers(self) -> list[tuple[str, str]]:
         """What every answer tells about the way it took."""

@@ -102,7 +102,8 @@ def test_a_provider_without_a_usable_key_is_told_on_the_way() -> None:
 
     async def scene() -> None:
         stage = stage_of(LIMITED, OK, OK)
-        await stage.carry(chat(model="all"))
+        first = await stage.carry(chat(model="all"))
+        assert first.headers["x-monorelay-trail"] == "one/one-key 429, two/two-key 200"
         answer = await stage.carry(chat(model="all"))
         assert answer.headers["x-monorelay-attempts"] == "1"
         assert answer.headers["x-monorelay-trail"] == "one no_keys, two/two-key 200"
