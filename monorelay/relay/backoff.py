@@ -1,8 +1,8 @@
 """Retries with the same target: whether, and after how long.
 
 Off unless configured. Full jitter over an exponential ceiling, never before the upstream's own Retry-After, and within a budget:
-retries may be no more than a share of what was asked lately, so that an outage is not multiplied. Ten a second are always allowed,
-or a quiet relay would never retry. https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+retries may be no more than a share of what was asked lately, so that an outage is not multiplied. A few are always allowed, or a
+quiet relay would never retry. https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from monorelay.relay.outcome import Broke, Outcome, Refused, RefusedInStream
 from monorelay.upstream.waits import cooldown_seconds
 
 WINDOW = 10.0  # seconds that count as lately
-ALWAYS = 100  # retries in a window whatever the share: ten a second multiply nothing
+ALWAYS = 20  # retries in a window whatever the share: a fifth of a hundred requests
 PIECES = 10  # a window is counted in so many
 
 
