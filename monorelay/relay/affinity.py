@@ -20,6 +20,7 @@ from monorelay.plan.resolution import Target
 from monorelay.relay.call import Asked, Call
 
 MOST = 20_000  # conversations remembered
+CACHE_KEY = "prompt_cache_key"  # the body's own word for the cache that a conversation is in
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def session_of(call: Call, asked: Asked, spec: AffinitySpec) -> str:
     """The conversation's name, as a digest that tells nothing of it; "" where there is none. Different clients share none."""
     own = next((value for name in spec.headers if (value := call.fields.get(name))), None)
     if own is None:
-        key = asked.json.get("prompt_cache_key")
+        key = asked.json.get(CACHE_KEY)
         own = key if isinstance(key, str) and key else None
     said = ("name", own) if own is not None else ("", "")
     if own is None and spec.content:

@@ -16,7 +16,7 @@ from monorelay.dialects.conversation import conversation_of
 from monorelay.dialects.signatures import holds_signatures
 from monorelay.plan.resolution import Resolution, Target
 from monorelay.plan.resolving import LevelWanted
-from monorelay.relay.affinity import Pin, session_of
+from monorelay.relay.affinity import CACHE_KEY, Pin, session_of
 from monorelay.relay.call import Asked, Call
 from monorelay.relay.complexity import Score, score_of
 from monorelay.relay.outcome import Answered
@@ -81,13 +81,20 @@ def _session(call: Call, asked: Asked, resolution: Resolution) -> str:
     if not asked.json:
         return ""
     spec = call.plan.config.routing.affinity
-    wanted = spec.enabled or not resolution.is_plain or resolution.legs[0].targets[0].provider.spec.session_header is not None
+    wanted = (
+        spec.enabled
+        or CACHE_KEY in asked.json
+        or not resolution.is_plain
+        or resolution.legs[0].targets[0].provider.spec.session_header is not None
+    )
     return session_of(call, asked, spec) if wanted else ""
 
 
 def _keeps_place(call: Call, asked: Asked) -> bool:
-    """Whether this call stays where its conversation was: by configuration, or because only the signer takes its thinking back."""
-    return call.plan.config.routing.affinity.enabled or holds_signatures(asked.raw)
+    """Whether this call stays where its conversation was: by configuration, because the client names the cache that it is in, or
+    because only the signer takes its thinking back.
+    """
+    return call.plan.config.routing.affinity.enabled or CACHE_KEY in asked.json or holds_signatures(asked.raw)
 
 
 def _named_provider(call: Call) -> str | None:

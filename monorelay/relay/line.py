@@ -54,6 +54,7 @@ async def carry(call: Call, body: Body, reply: Reply, resources: Resources) -> N
 
 async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: Resources) -> int:
     if explains(call):
+        trail.is_explained = True
         return await give_explanation(call, body, reply, resources)
     asked = read_body(call, b"" if isinstance(body, Upload) else body)
     local = LOCAL.get(call.route.spec.needs or "")

@@ -189,6 +189,8 @@ class Resources:
                 if tokens is not None:
                     tally.spent(provider, kind, tokens)
                     told += f" {kind}={tokens}"
+        if trail.is_explained:
+            told += " explained"
         if len(trail.story) > 1:
             told += f" trail={', '.join(trail.story[:TRIES_TOLD])!r}"
         if trail.lost:

@@ -29,6 +29,7 @@ class Trail:
     lost: tuple[str, ...] = ()
     head_at: float = 0.0
     opened_at: float = 0.0
+    is_explained: bool = False  # nothing was asked: the client wanted to be told what would be
 
     def add(self, target: Target, key: Key, said: str) -> None:
         told = f"{target.provider.name}/{key.label} {said}"

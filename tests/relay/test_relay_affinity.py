@@ -44,6 +44,18 @@ def test_off_by_default_keys_take_turns() -> None:
     play(scene)
 
 
+def test_who_names_a_cache_stays_with_it_in_any_case() -> None:
+    """prompt_cache_key belongs to the key that filled the cache."""
+
+    async def scene() -> None:
+        stage = stage_of(affinity=AffinitySpec())
+        for name in ("one", "two", "one", "two"):
+            await stage.carry({**talk("hello"), "prompt_cache_key": name})
+        assert used(stage) == "abab"
+
+    play(scene)
+
+
 NAMED: dict[str, tuple[Any, Any]] = {
     "by a header": (lambda name: (talk("hello"), {"x_session_id": name}), "aabab"),
     "by prompt_cache_key": (lambda name: ({**talk("hello"), "prompt_cache_key": name}, {}), "aabab"),
