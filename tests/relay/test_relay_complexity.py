@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from complexity_prompts import PROMPTS
+
+pytest.importorskip("hypothesis")
+
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
