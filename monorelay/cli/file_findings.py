@@ -40,8 +40,9 @@ def permissions(places: Places) -> Iterator[Finding]:
         yield ok("files", f"{directory} can be read")
         return
     try:
-        open_to_all = sorted(path.name for path in secrets.iterdir() if path.is_file() and path.stat().st_mode & 0o007)
-        closed = sorted(path.name for path in secrets.iterdir() if path.is_file() and not os.access(path, os.R_OK))
+        files = sorted(path for path in secrets.iterdir() if path.is_file() and path.name != "README")  # the packages' own
+        open_to_all = [path.name for path in files if path.stat().st_mode & 0o007]
+        closed = [path.name for path in files if not os.access(path, os.R_OK)]
     except OSError as error:
         yield problem("secrets", f"{secrets} cannot be read: {error.strerror}", "run this as root or as the relay's user")
         return

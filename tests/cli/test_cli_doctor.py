@@ -48,6 +48,15 @@ def test_all_is_well(operator: Operator, say: Say, tmp_path: Path) -> None:
     }
 
 
+def test_the_readme_of_the_packages_is_no_secret(operator: Operator, say: Say) -> None:
+    """What a package lays into secrets/ may be read by everybody."""
+    directory = operator(config="server: {port: 0}\n", providers__50_local=LOCAL)
+    (directory / "secrets").mkdir()
+    (directory / "secrets/README").write_text("one file each\n")
+    (directory / "secrets/README").chmod(0o644)
+    assert "ok       secrets: " in say("doctor", "--config-dir", directory).out
+
+
 def test_what_is_wrong(operator: Operator, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each problem with what to do; exit 1."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
