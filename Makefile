@@ -14,6 +14,15 @@ lint: ## ruff format, ruff check, mypy --strict
 bench: ## Throughput and streams against the built-in upstream
 	@$(PYTHON_SH) run tests/bench/relay_bench.py
 
+deb: ## dist/monorelay_VERSION_all.deb, from what is committed
+	@packaging/build-deb.sh
+
+rpm: ## dist/monorelay-VERSION.noarch.rpm, from what is committed
+	@packaging/build-rpm.sh
+
+test-packages: ## Both packages in fresh Debians with a systemd of their own; needs root
+	@packaging/test-packages.sh
+
 docs: ## Write docs/drop-ins.md again from the schemas
 	@$(PYTHON_SH) run -m monorelay.config.reference > docs/drop-ins.md.new && mv docs/drop-ins.md.new docs/drop-ins.md
 
@@ -22,6 +31,6 @@ clean: ## What the commands above have made, the .venv included
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
 
-.PHONY: run test lint bench docs clean help
+.PHONY: run test lint bench deb rpm test-packages docs clean help
