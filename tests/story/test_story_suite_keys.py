@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -443,3 +445,68 @@ def test_strategies(changing: Relay, upstream: Recorder, strategy: str) -> None:
     for _ in range(30):
         assert chat(relay, f"spoilt-{strategy}").status == 200
     assert Counter(used(upstream))["b"] <= 1
+
+
+# ---------------------------------------------------------------------------------------------------- restarts, and several workers
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_what_is_known_of_keys_survives_a_restart(start: Callable[..., Relay], upstream: Recorder, how: str) -> None:
+    """Cooldowns, rests, quotas and windows; killed or stopped."""
+    config = {
+        "server": SERVER,
+        "providers": {
+            "cooled": openai_like(upstream.origin, "cooled", "cooled-model", keys=THREE[:2]),
+            "rested": openai_like(upstream.origin, "rested", "rested-model", keys=THREE[:2]),
+            "quota": openai_like(upstream.origin, "quota", "quota-model", keys=[{**THREE[0], "quota_limit": 5}]),
+            "window": openai_like(upstream.origin, "window", "window-model", keys=[{**THREE[0], "limits": {"5h": 5}}]),
+        },
+    }
+    expected = ("it rests for", "was ended by SIGKILL")
+    before = start(config, environ=SECRETS, expected=expected)
+    upstream.rule(
+        lambda request: (
+            {"/cooled": limited("Retry-After: 600"), "/rested": ok(b"{}", status="401 No")}.get(request.target[:7])
+            if key_of(request) == "a"
+            else None
+        )
+    )
+    for name in ("cooled", "rested", "quota", "window"):
+        for _ in range(3):
+            assert chat(before, name).status == 200
+    if how == "killed":
+        time.sleep(1.5)  # it is written behind
+        for worker in before.workers():
+            os.kill(worker, signal.SIGKILL)
+        after = before
+        before.wait_for(r"worker=0 pid=\d+ was ended by")
+        time.sleep(0.5)
+    else:
+        before.stop()
+        after = start(config, environ=SECRETS, directory=before.directory, expected=expected)
+    upstream.reset()
+    for name in ("cooled", "rested"):
+        for _ in range(3):
+            assert chat(after, name).status == 200
+    assert used(upstream) == ["b"] * 6
+    for name in ("quota", "window"):
+        assert Counter(chat(after, name).status for _ in range(4)) == {200: 2, 503: 2}
+
+
+def test_workers_agree(start: Callable[..., Relay], upstream: Recorder) -> None:
+    """What one worker was told, the others know at once; a limit is one for all of them, but for a request each."""
+    providers = {
+        "cooled": openai_like(upstream.origin, "cooled", "cooled-model", keys=THREE[:2]),
+        "counted": openai_like(upstream.origin, "counted", "counted-model", keys=[{**THREE[0], "rpm": 10}]),
+    }
+    many = start({"server": {**SERVER, "workers": 3}, "providers": providers}, environ=SECRETS)
+    upstream.rule(lambda request: limited("Retry-After: 600") if "cooled" in request.target and key_of(request) == "a" else None)
+    while "a" not in used(upstream):
+        assert chat(many, "cooled").status == 200
+    time.sleep(0.15)
+    upstream.reset()
+    with ThreadPoolExecutor(10) as pool:
+        assert {answer.status for answer in pool.map(lambda _: chat(many, "cooled"), range(40))} == {200}
+        assert set(used(upstream)) == {"b"}
+        statuses = Counter(answer.status for answer in pool.map(lambda _: chat(many, "counted"), range(40)))
+    assert 10 <= statuses[200] <= 13 and statuses[200] + statuses[503] == 40
