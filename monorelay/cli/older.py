@@ -7,8 +7,9 @@ schema of ours refuses, is told with its line and left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from monorelay.cli.older_fields import LOST, LOST_OF_KEYS, LOST_OF_PROVIDERS, LOST_OF_ROUTING, LOST_OF_SERVER
@@ -24,6 +25,7 @@ from monorelay.config.settings import SERVER, SETTINGS
 
 DISGUISES = ("user_agent", "referer", "origin", "accept", "accept_language")
 _LEVELS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": "debug"}
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}$]*)?\}")
 _SECTIONS = ("server", "providers", "model_routing", "key_selection", "tool_calling", "logging")
 
 
@@ -71,7 +73,8 @@ class _Translation:
 
     def run(self) -> Outcome:
         providers = self.section("providers")
-        self.names = {name: self.new_name(name, entry, providers) for name, entry in providers.items()}
+        for name, entry in providers.items():
+            self.names[name] = self.new_name(name, entry, providers)
         for name, entry in providers.items():
             if isinstance(entry, dict):
                 self.provider(name, entry)
@@ -161,11 +164,12 @@ class _Translation:
             self.out.settings[name] = dict(self.keep(self.section(name), (name,), schema, {}))
 
     def secret(self, name: str, text: str) -> str:
-        """The text goes to a file of its own; what is a reference already stays one."""
-        if text.strip().startswith("${"):
+        """The text goes to a file of its own, whatever the old names were; what is a reference already stays one."""
+        if _REFERENCE.fullmatch(text.strip()):
             return text.strip()
-        self.out.secrets[name] = text.strip()
-        return f"${{file:secrets/{name}}}"
+        file = free(re.sub(r"[^A-Za-z0-9._@+-]+", "-", name)[:128], self.out.secrets)
+        self.out.secrets[file] = text.strip()
+        return f"${{file:secrets/{file}}}"
 
     # ---- routing
 
@@ -219,7 +223,7 @@ class _Translation:
 
     def new_name(self, name: str, entry: Any, all_old: Mapping[str, Any]) -> str:
         by_name = next((one.name for one in self.shipped if squeezed(one.name) == squeezed(name)), None)
-        if by_name is not None:
+        if by_name is not None and by_name not in self.names.values():
             return by_name
         url = str(entry.get("base_url") or "").strip().rstrip("/") if isinstance(entry, dict) else ""
         by_url = next((one.name for one in self.shipped if url and one.base_url == url), None)
@@ -227,10 +231,12 @@ class _Translation:
         if by_url is not None and squeezed(by_url) not in taken:
             self.lost(("providers", name), f"is called {by_url} here, after the shipped provider at this address")
             return by_url
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "provider"
-        if plain != name:
-            self.lost(("providers", name), f"is called {plain} here: a name is letters, digits and . _ -")
-        return plain
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:60] or "provider"
+        own = free(plain, [*self.names.values(), *(other for other in all_old if other != name), *([by_name] if by_name else [])])
+        if own != name:
+            why = "a name is letters, digits and . _ -" if plain != name else f"another one is called {plain}"
+            self.lost(("providers", name), f"is called {own} here: {why}")
+        return own
 
     def provider(self, old_name: str, old: Mapping[str, Any]) -> None:
         path: Path = ("providers", old_name)
@@ -303,6 +309,13 @@ class _Translation:
                 yield lower, self.secret(f"{provider}-{lower}", str(value))
             elif not is_empty(value):
                 yield lower, escaped(str(value))
+
+
+def free(name: str, taken: Iterable[str]) -> str:
+    """The name itself, or the first one with a number behind it that differs from all others in more than its spelling."""
+    known = {squeezed(other) for other in taken}
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in names if squeezed(one) not in known)
 
 
 def is_empty(value: Any) -> bool:

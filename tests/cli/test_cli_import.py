@@ -201,3 +201,44 @@ def test_routing_that_was_off(say: Callable[..., Any], operator: Callable[..., P
     said = say("import", path, "--config-dir", operator())
     assert said.code == 0 and ":1: model_routing: was switched off" in said.out
     assert "aliases" not in (tmp_path / "etc/config.yml").read_text()
+
+
+HOSTILE = """\
+providers:
+  house: {base_url: "https://house.example.com/v1", keys: [{key: sk-of-house, label: eu-main}]}
+  house-eu: {base_url: "https://eu.example.com/v1", keys: [{key: sk-of-eu, label: main}]}
+  "a b": {base_url: "https://one.example.com/v1", keys: [{key: sk-one, label: main}]}
+  "a-b": {base_url: "https://two.example.com/v1", keys: [{key: sk-two, label: main}]}
+  open-ai: {base_url: "https://three.example.com/v1", keys: [{key: sk-three, label: main}]}
+  openai: {base_url: "https://api.openai.com/v1", keys: [{key: sk-four, label: main}]}
+  reader:
+    base_url: https://five.example.com/v1
+    keys: [{key: "${file:/etc/hostname}", label: main}]
+    headers: {"x/key": a, "x/../../../outside-auth": b}
+"""
+
+
+def test_each_key_goes_to_its_own_provider(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """However alike the names are, and whatever they hold: no file outside of secrets/ is written, none is read for a key."""
+    directory = operator()
+    outside = tmp_path / "outside-auth"
+    outside.write_text("as it was")
+    path = tmp_path / "old.yml"
+    path.write_text(HOSTILE)
+    assert say("import", path, "--config-dir", directory).code == 0
+    keys = {
+        spec.base_url: [key.secret.reveal() for key in spec.keys]
+        for spec in load(Places(TOP, directory, None), {}).providers
+        if spec.layer == "operator"
+    }
+    assert keys == {
+        "https://house.example.com/v1": ["sk-of-house"],
+        "https://eu.example.com/v1": ["sk-of-eu"],
+        "https://one.example.com/v1": ["sk-one"],
+        "https://two.example.com/v1": ["sk-two"],
+        "https://three.example.com/v1": ["sk-three"],
+        "https://api.openai.com/v1": ["sk-four"],
+        "https://five.example.com/v1": ["${file:/etc/hostname}"],
+    }
+    assert outside.read_text() == "as it was"
+    assert all(path.is_file() for path in (directory / "secrets").iterdir())
