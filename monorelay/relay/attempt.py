@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from monorelay.dialects.filtered_streams import is_filtered_stream
 from monorelay.dialects.interface import Translation
 from monorelay.dialects.refusal_kinds import is_filtered
 from monorelay.plan.resolution import Target
@@ -40,6 +41,7 @@ async def attempt(
             keepalive=spec.keepalive,
             capability=spec.needs or "",
             refuses=partial(is_filtered, target.lane.translator.upstream) if may_turn else None,
+            refuses_stream=partial(is_filtered_stream, target.lane.translator.upstream) if may_turn else None,
         ),
         resources.loop,
     )

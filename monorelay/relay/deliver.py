@@ -53,6 +53,7 @@ class Delivering:
     keepalive: float  # seconds; 0 = off
     capability: str  # whose objects the answer may name
     refuses: Callable[[bytes], bool] | None = None  # whether a whole answer says no more than that its content was filtered
+    refuses_stream: Callable[[bytes], bool] | None = None  # the same of a stream, of what was heard so far
 
 
 class Delivery:
@@ -75,6 +76,7 @@ class Delivery:
         "_on_chunk",
         "_on_end",
         "_held",
+        "_heard",
         "_size",
         "_json",
         "_transducer",
@@ -98,6 +100,7 @@ class Delivery:
         self._on_chunk: Callable[[bytes], None] = self._hold_refusal
         self._on_end: Callable[[], None] = self._end_refusal
         self._held: list[bytes] = []
+        self._heard: list[bytes] = []  # what came of a stream before the commit, where it may yet prove to be filtered
         self._size = 0
         self._json = False
         self._transducer: Transducer | None = None
@@ -260,7 +263,12 @@ class Delivery:
         assert transducer is not None
         self._held.append(transducer.feed(data))
         self._size += len(data)
-        if transducer.opened or self._size >= STREAM_HELD:
+        if self.about.refuses_stream is not None:
+            self._heard.append(data)
+        if transducer.opened and self._is_filtered():
+            self._abandon()
+            self._settle(RefusedInStream(FILTERED, self.headers))
+        elif transducer.opened or self._size >= STREAM_HELD:
             self._commit(None)
         elif transducer.error is not None:
             self._abandon()
@@ -292,12 +300,18 @@ class Delivery:
                 return self._fail_in_band(reason)
             return self._settle(Broke(UpstreamFailure("body", reason), self.status))
         if not self.about.reply.begun:
+            if self._is_filtered():
+                return self._settle(RefusedInStream(FILTERED, self.headers))
             self._commit(None)
         if rest:
             self.about.reply.chunk(rest)
         self.about.reply.end()
         broken = transducer.error.body.message if transducer.error is not None else ""
         self._settle(Answered(self.status, broken, transducer.object_ids, transducer.error))
+
+    def _is_filtered(self) -> bool:
+        """Of a stream that is not committed: whether it is over, said nothing, and there is somebody else to ask."""
+        return self.about.refuses_stream is not None and self.about.refuses_stream(b"".join(self._heard))
 
     def _fail_in_band(self, reason: str) -> None:
         assert self._transducer is not None

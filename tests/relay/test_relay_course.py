@@ -197,6 +197,31 @@ def test_an_answer_that_is_nothing_but_filtered_turns_the_course() -> None:
     play(scene)
 
 
+def test_a_stream_that_is_nothing_but_filtered_turns_the_course() -> None:
+    """In whatever pieces it comes; one that has said something is the client's."""
+
+    async def scene() -> None:
+        begin = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]}\n\n'
+        word = b'data: {"choices": [{"index": 0, "delta": {"content": "I"}, "finish_reason": null}]}\n\n'
+        end = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}\n\ndata: [DONE]\n\n'
+
+        def stream(*pieces: bytes) -> Any:
+            return (Head(200, (SSE,)), *map(Chunk, pieces), End())
+
+        stage = stage_of(stream(begin, end), OK, stream(begin + end.rstrip()), OK, stream(begin, word, end), stream(begin, end))
+        for asks in (["one", "three"], ["one", "three"]):
+            before = len(stage.engine.requests)
+            answer = await stage.carry(chat(model="turning", stream=True))
+            assert answer.body == b'{"id": "chatcmpl-1"}'
+            assert asked(stage)[before:] == asks
+            assert answer.headers["x-monorelay-trail"].startswith("one/one-key 200, then 400, ")
+        assert (await stage.carry(chat(model="turning", stream=True))).body == begin + word + end
+        assert (await stage.carry(chat(model="all", stream=True))).body == begin + end
+        assert asked(stage)[4:] == ["one", "one"]
+
+    play(scene)
+
+
 def test_a_key_without_this_model_is_not_rested() -> None:
     """403 that says model_not_found: the next key may have it, and with none left the next target."""
 
