@@ -17,6 +17,7 @@ from monorelay.config.checker import checker_of, faults
 from monorelay.config.crossrefs import squeezed
 from monorelay.config.document import Document
 from monorelay.config.fields import Path
+from monorelay.config.globs import shadowed
 from monorelay.config.headers import CREDENTIALS, NEVER
 from monorelay.config.problems import dotted
 from monorelay.config.provider import PROVIDER
@@ -192,6 +193,10 @@ class _Translation:
                 del new["provider_mapping"][glob]
             else:
                 new["provider_mapping"][glob] = real
+        for first_match in ("provider_mapping", "model_overrides"):
+            for glob, earlier in list(shadowed(list(new.get(first_match, {})))):
+                self.lost((*path, first_match, glob), f"never counted: {earlier} takes all of it")
+                del new[first_match][glob]
         for level in ("simple", "moderate", "complex"):
             if isinstance(new.get("complexity"), dict) and isinstance(new["complexity"].get(level), str):
                 new["complexity"][level] = self.target(new["complexity"][level], (*path, "complexity", level))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from monorelay.config.reading import Node
 
@@ -83,8 +84,8 @@ def shadowed(globs: Sequence[str]) -> Iterator[tuple[str, str]]:
             patterns.append((later, re.compile(expression, re.IGNORECASE | re.DOTALL)))
 
 
-def warn_of_shadowed(node: Node) -> None:
-    """Of a mapping by glob whose first match counts: warn of the entries that never count."""
+def tell_shadowed(node: Node, severity: Literal["error", "warning"]) -> None:
+    """Of a mapping by glob whose first match counts: tell the entries that never count."""
     for later, earlier in shadowed([glob for glob, entry in node.entries() if entry.value is not None]):
         origin = node.reading.place(node[earlier].path).origin
-        node[later].wrong(f"never matches: '{earlier}' ({origin}) takes all of it", "warning")
+        node[later].wrong(f"never matches: '{earlier}' ({origin}) takes all of it", severity)

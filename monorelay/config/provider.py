@@ -20,7 +20,7 @@ from monorelay.config.fragments import (
     timeout_fields,
     unfold_timeout,
 )
-from monorelay.config.globs import warn_of_shadowed
+from monorelay.config.globs import tell_shadowed
 from monorelay.config.headers import HEADERS, fold_case, read_headers
 from monorelay.config.keys import KEY, KeySpec, label_of, read_keys, unfold_key
 from monorelay.config.limits import LIMITS, LimitsSpec, read_limits
@@ -251,8 +251,8 @@ def read_provider(
     models = top["models"]
     quirks = read_quirks(top["quirks"], QuirksSpec())
     limits = read_limits(top["limits"], LimitsSpec())
-    warn_of_shadowed(top["prices"])
-    warn_of_shadowed(top["quirks"]["models"])
+    tell_shadowed(top["prices"], "warning")
+    tell_shadowed(top["quirks"]["models"], "warning")
     labels = tuple(label_of(entry) for entry in top["keys"].items())
     spec = ProviderSpec(
         name=own_name,

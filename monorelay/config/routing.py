@@ -12,7 +12,7 @@ from monorelay.config.cascades import CascadeSpec, cascades_field, read_cascades
 from monorelay.config.circuit import CIRCUIT, CircuitSpec, read_circuit
 from monorelay.config.complexity import COMPLEXITY, ComplexitySpec, read_complexity
 from monorelay.config.fields import Origins, Path
-from monorelay.config.globs import warn_of_shadowed
+from monorelay.config.globs import tell_shadowed
 from monorelay.config.json_values import read_parameters
 from monorelay.config.models import MODELS, ModelSpec, read_models, unfold_models
 from monorelay.config.payload import GLOBAL_PARAMS, PAYLOAD, PayloadRule, read_payload
@@ -131,7 +131,7 @@ def unfold_routing(routing: dict[str, Any], places: dict[Path, Place], at: Path)
 
 def read_routing(routing: Node, selection: Node, retry: Node, origins: Origins) -> RoutingSpec:
     for first_match in ("provider_mapping", "model_overrides", "fallbacks", "balancing"):
-        warn_of_shadowed(routing[first_match])
+        tell_shadowed(routing[first_match], "error")  # whoever wrote it meant something else
     return RoutingSpec(
         origins=origins,
         aliases=_pairs(routing["aliases"], glob),

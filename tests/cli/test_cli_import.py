@@ -54,7 +54,7 @@ model_routing:
   enabled: true
   mode: cascade
   aliases: {best: openrouter/gpt-4o, other: meta/llama, cheap: Direct/deepseek-chat}
-  provider_mapping: {"gpt-*": openrouter, "x-*": nobody, "d-*": direct}
+  provider_mapping: {"gpt-*": openrouter, "x-*": nobody, "d-*": direct, "gpt-4": direct}
   model_overrides: {"gpt-4": gpt-4o}
   complexity: {enabled: true, simple: cheap, moderate: best, complex: openrouter/o3}
   cascade: {enabled: true, models: [openrouter/gpt-4o, claude-3], max_retries: 3}
@@ -135,7 +135,7 @@ LOST = {
     34: r"providers.direct: is called deepseek here",
     39: r"model_routing.mode: ",
     40: r"model_routing.aliases.(best: openrouter/gpt-4o is gpt-4o@openrouter here|cheap: )",
-    41: r"model_routing.provider_mapping.x-\*: no provider is called nobody",
+    41: r"model_routing.provider_mapping.(x-\*: no provider is called nobody|gpt-4: never counted: gpt-\*)",
     43: r"model_routing.complexity.complex: ",
     44: r"model_routing.cascade(.models.0|.max_retries)?: ",
     48: r"logging.file: .*journal",

@@ -233,6 +233,16 @@ PROBLEMS: dict[str, list[str]] = {
     ],
     "affinity: {headers: [x-api-key]}": ["2:24: affinity.headers.0: carries a credential, which is no conversation's name"],
     "affinity: {ttl: 0}": ["2:14: affinity.ttl: must be more than 0"],
+    "provider_mapping: {'gpt-*': local, 'gpt-4*': local, 'claude': local}": [
+        "2:38: provider_mapping.gpt-4*: never matches: 'gpt-*' (ROOT/operator/config.yml:2) takes all of it"
+    ],
+    "model_overrides: {'*': a, b: c}": ["2:29: model_overrides.b: never matches: '*' (ROOT/operator/config.yml:2) takes all of it"],
+    "fallbacks: {'GPT-4': [a], 'gpt-4': [b]}": [
+        "2:29: fallbacks.gpt-4: never matches: 'GPT-4' (ROOT/operator/config.yml:2) takes all of it"
+    ],
+    "balancing: {'a?*': latency, 'a*b': latency}": [
+        "2:31: balancing.a*b: never matches: 'a?*' (ROOT/operator/config.yml:2) takes all of it"
+    ],
     "circuit: {failures: -1}": ["2:13: circuit.failures: must be 0 or more"],
 }
 
@@ -264,16 +274,6 @@ def test_problems_of_other_sections(house: House, line: str) -> None:
 
 # What stands in `model_routing` → the warnings. Circles that end, models that stand in for each other: none.
 WARNINGS: dict[str, list[str]] = {
-    "provider_mapping: {'gpt-*': local, 'gpt-4*': local, 'claude': local}": [
-        "2:38: provider_mapping.gpt-4*: never matches: 'gpt-*' (ROOT/operator/config.yml:2) takes all of it"
-    ],
-    "model_overrides: {'*': a, b: c}": ["2:29: model_overrides.b: never matches: '*' (ROOT/operator/config.yml:2) takes all of it"],
-    "fallbacks: {'GPT-4': [a], 'gpt-4': [b]}": [
-        "2:29: fallbacks.gpt-4: never matches: 'GPT-4' (ROOT/operator/config.yml:2) takes all of it"
-    ],
-    "balancing: {'a?*': latency, 'a*b': latency}": [
-        "2:31: balancing.a*b: never matches: 'a?*' (ROOT/operator/config.yml:2) takes all of it"
-    ],
     "models: {'*': {timeout: 5}, 'a': {timeout: 6}}": [],
     "balancing: {'*': null, 'a*b': latency}": [],
     "fallbacks: {'gpt-4o*': [claude, gpt-4o-mini], 'claude*': [gpt-4o], gpt-5: ['gpt-5@local']}": [],
