@@ -39,6 +39,7 @@ async def attempt(
             checked=spec.body in ("json", "multipart"),
             native=target.lane.translator.native,
             keepalive=spec.keepalive,
+            stream=errand.asked.stream,
             capability=spec.needs or "",
             refuses=partial(is_filtered, target.lane.translator.upstream) if may_turn else None,
             refuses_stream=partial(is_filtered_stream, target.lane.translator.upstream) if may_turn else None,

@@ -32,6 +32,7 @@ COMMIT_AFTER = 15.0  # seconds from the upstream's head
 STREAM_HELD = 64 * 1024  # bytes of a stream held before the commit
 ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
 TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of an answer, whole or streamed, that can be translated
+LINGER = 3.0  # seconds of silence after its last event until a stream's upstream is not waited for any more
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
 # What an answer is taken for that holds nothing because of a filter, where there is somebody else to ask.
@@ -51,6 +52,7 @@ class Delivering:
     checked: bool  # whether a whole JSON answer must look whole
     native: bool  # whether bytes go through as they came; otherwise every answer is read
     keepalive: float  # seconds; 0 = off
+    stream: bool  # whether a stream was asked for
     capability: str  # whose objects the answer may name
     refuses: Callable[[bytes], bool] | None = None  # whether a whole answer says no more than that its content was filtered
     refuses_stream: Callable[[bytes], bool] | None = None  # the same of a stream, of what was heard so far
@@ -63,29 +65,13 @@ class Delivery:
     waits for the commit; ``_timer`` is the commit's or the keep-alive's; ``outcome`` is settled exactly once.
     """
 
+    # fmt: off
     __slots__ = (
-        "about",
-        "exchange",
-        "outcome",
-        "status",
-        "headers",
-        "usage",
-        "head_at",
-        "opened_at",
-        "_loop",
-        "_on_chunk",
-        "_on_end",
-        "_held",
-        "_heard",
-        "_size",
-        "_json",
-        "_transducer",
-        "_timer",
-        "_inflate",
-        "_sent_at",
-        "_made",
+        "about", "exchange", "outcome", "status", "headers", "usage", "head_at", "opened_at", "_loop", "_on_chunk",
+        "_on_end", "_held", "_heard", "_size", "_json", "_transducer", "_timer", "_inflate", "_sent_at", "_made", "_lingers",
         "_closes",
     )
+    # fmt: on
 
     def __init__(self, about: Delivering, loop: asyncio.AbstractEventLoop) -> None:
         self.about = about
@@ -108,6 +94,7 @@ class Delivery:
         self._inflate: Inflater | None = None
         self._sent_at = 0.0
         self._made: tuple[str, ...] = ()
+        self._lingers = False
         self._closes = False  # the upstream says that it closes the connection after this answer
 
     def __repr__(self) -> str:
@@ -129,6 +116,8 @@ class Delivery:
                 encoding = value.strip().lower()
             elif name == "connection" and value == "close":
                 self._closes = True
+        if not kind and status == 200 and self.about.native and is_in_json(self.about.capability):  # then it is what was asked for
+            kind = "text/event-stream" if self.about.stream else "application/json"
         readable = encoding in ("", "identity")
         if not self.about.native and not self._read_encoded(kind, "" if readable else encoding):
             return
@@ -285,9 +274,24 @@ class Delivery:
             # Committed without content, and now this: the translated error is given out at the end, which is here.
             self._abandon()
             return self._end_stream()
+        if self._transducer.finished and not self._lingers:
+            self._linger()
         if self._size > TRANSLATED_HELD and not self.about.native:  # a translation may keep what it said, to repeat it at the end
             return self._give_up(f"it is larger than the {TRANSLATED_HELD} bytes that can be translated")
         self._maybe_pause()
+
+    def _linger(self) -> None:
+        """Everything was said. What still comes is relayed, but a client is not kept because its upstream does not hang up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = LINGER
+        if self._lingers and not self.about.reply.paused:
+            wait -= self._loop.time() - self._sent_at
+        if wait <= 0.01:
+            self._abandon()
+            return self._end_stream()
+        self._lingers = True
+        self._timer = self._loop.call_later(wait, self._linger)
 
     def _end_stream(self) -> None:
         transducer = self._transducer
@@ -352,7 +356,9 @@ class Delivery:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self.about.keepalive:
+            if self._transducer.finished:
+                self._linger()
+            elif self.about.keepalive:
                 self._timer = self._loop.call_at(now + self.about.keepalive, self._keep_alive)
         else:
             self._on_chunk = self._flow

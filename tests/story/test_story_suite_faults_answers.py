@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +13,7 @@ from story_client import Answer
 from story_errors import is_error
 from story_process import Relay
 from story_providers import SECRETS, SERVER, keys
-from story_upstream import CLOSE, Recorded, Recorder, Step, ok, streamed
+from story_upstream import CLOSE, HANG, RESET, Recorded, Recorder, Step, ok, streamed
 
 OFFERS = {
     "chat": {"openai.chat": "/chat/completions", "openai.embeddings": "/embeddings"},
@@ -182,6 +184,86 @@ def test_a_success_may_speak_of_errors(relay: Relay, upstream: Recorder, body: b
     assert (answer.status, answer.body) == (200, body)
 
 
+# ---------------------------------------------------------------------------------------------------- errors in mid-stream
+
+IN_BAND = {
+    "chat": b'data: {"error":{"message":"the sea","type":"server_error","code":%d}}\n\n',
+    "messages": b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"the sea","code":%d}}\n\n',
+    "responses": b'event: error\ndata: {"type":"error","code":"%d","message":"the sea","sequence_number":9}\n\n',
+}
+AFTERWARDS: dict[str, tuple[Step, ...]] = {
+    "ended": (b"0\r\n\r\n",),
+    "closed": (CLOSE,),
+    "reset": (0.02, RESET),
+    "talks on": (b"7\r\n: and \n\r\n0\r\n\r\n",),
+}
+
+
+@pytest.mark.parametrize("then", AFTERWARDS)
+@pairs
+def test_an_error_after_the_commit_is_told_once(relay: Relay, upstream: Recorder, client: str, up: str, then: str) -> None:
+    """The upstream's own words end the stream; nothing is added, and no end is made up."""
+    dialect = DIALECTS[up]
+    sent = streamed(*dialect.events[: dialect.opening + 2], IN_BAND[up] % 500)[:-1]
+    upstream.answer((*sent, *AFTERWARDS[then]))
+    answer = ask(relay, client, up, True)
+    assert answer.status == 200 and answer.whole
+    text = answer.body.decode()
+    assert text.count("the sea") == 1 and "Hel" in text
+    assert not re.search(r'\[DONE\]|message_stop|response\.completed|finish_reason":"|message_delta', text), text
+    if client == up:
+        assert answer.body.startswith(b"".join(piece for piece in dialect.events[: dialect.opening + 2]) + IN_BAND[up] % 500)
+
+
+@pytest.mark.parametrize("then", ["closed", "reset"])
+@pairs
+def test_what_happens_after_the_end_harms_nobody(relay: Relay, upstream: Recorder, client: str, up: str, then: str) -> None:
+    """A connection that breaks when everything was said."""
+    upstream.answer((*streamed(*DIALECTS[up].events)[:-1], *AFTERWARDS[then]))
+    answer = ask(relay, client, up, True)
+    assert answer.status == 200 and answer.whole and "error" not in answer.body.decode().replace('"error":null', "")
+    if client == up:
+        assert answer.body == b"".join(DIALECTS[up].events)
+
+
+def test_an_upstream_that_does_not_end_is_not_waited_for(relay: Relay, upstream: Recorder) -> None:
+    """Three silent seconds after its last event the client has its end, and the upstream is let go."""
+    upstream.rule(lambda request: (*streamed(*DIALECTS[request.target.split("/")[1]].events)[:-1], HANG))
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(PAIRS)) as pool:
+        answers = list(pool.map(lambda pair: ask(relay, *pair, True), PAIRS))
+    assert 2.5 < time.monotonic() - began < 4.5
+    for (client, up), answer in zip(PAIRS, answers, strict=True):
+        assert answer.status == 200 and answer.whole and b"error" not in answer.body.replace(b'"error":null', b"")
+        if client == up:
+            assert answer.body == b"".join(DIALECTS[up].events)
+    assert all(request.gone.wait(1) for request in upstream.requests)
+
+
+def test_what_comes_late_behind_the_last_content_is_relayed(relay: Relay, upstream: Recorder) -> None:
+    """The usage of a chat, its [DONE]: for each there are three seconds."""
+    events = DIALECTS["chat"].events
+    upstream.answer(streamed(*events[:4], 2.0, *events[4:-1], 2.0, events[-1]))
+    answer = ask(relay, "chat", "chat", True)
+    assert answer.body == b"".join(events) and answer.whole
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+def test_an_answer_without_its_type_is_known_by_what_was_asked(relay: Relay, upstream: Recorder, client: str) -> None:
+    """Passed on byte for byte; and a cut one is no success."""
+    dialect = DIALECTS[client]
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def chunks(*pieces: bytes) -> tuple[Step, ...]:
+        return (head, *(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n")
+
+    for stream, whole in ((False, [dialect.whole]), (True, list(dialect.events))):
+        upstream.answer(chunks(*whole), chunks(b"".join(whole[:2])[:60]))
+        answer = ask(relay, client, client, stream)
+        assert (answer.status, answer.body) == (200, b"".join(whole))
+        is_error(ask(relay, client, client, stream), 503, "upstream_error", dialect.family)
+
+
 # ---------------------------------------------------------------------------------------------------- heads
 
 WHOLE = DIALECTS["chat"].whole
@@ -250,7 +332,7 @@ def test_heads_that_are_none(relay: Relay, upstream: Recorder, client: str, up: 
 def test_what_a_body_hides_behind_its_length_is_nobodys_answer(relay: Relay, upstream: Recorder) -> None:
     """Bytes after the end of an answer do not become the next one's beginning."""
     poison = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"bad":1}'
-    upstream.answer(ok(WHOLE)[:1] + (poison,), ok(WHOLE), ok(WHOLE))  # type: ignore[arg-type]
+    upstream.answer((ok(WHOLE)[0] + poison,), ok(WHOLE), ok(WHOLE))  # type: ignore[arg-type]
     for _ in range(3):
         assert ask(relay, "chat", "chat").body == WHOLE
 
