@@ -28,7 +28,20 @@ OFFERS = {"openai.chat": "/chat/completions", "openai.files": "/files", "openai.
 
 
 @pytest.fixture(scope="module")
-def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
+def black_hole() -> Iterator[str]:
+    """Connections to it are neither taken nor refused."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+    callers = [socket.socket() for _ in range(4)]
+    for caller in callers:
+        caller.setblocking(False)
+        caller.connect_ex(listening.getsockname())
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    for each in (*callers, listening):
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def relay(start: Callable[..., Relay], upstream: Recorder, black_hole: str) -> Relay:
     one = {**keys("a")[0], "concurrency": 1}
 
     def provider(name: str, **more: Any) -> dict[str, Any]:
@@ -40,6 +53,8 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
         "responses": provider("responses", offers={"openai.responses": "/responses"}),
         "retrying": provider("retrying", retry={"max_retries": 3, "backoff": 30, "backoff_max": 60}),
         "patient": provider("patient", retry={"max_retries": 3, "retry_on_status": [503], "backoff": 0.01, "backoff_max": 60}),
+        "hole": provider("hole", base_url=black_hole),
+        "tls": provider("tls", base_url=upstream.origin.replace("http:", "https:")),
         "first": provider("first"),
         "second": provider("second"),
         "spare": provider("spare", keys=[one, {**keys("b")[0], "concurrency": 1}]),
@@ -212,6 +227,19 @@ def test_who_leaves_after_the_last_event_has_its_answer(relay: Relay, upstream: 
 
 
 # ---------------------------------------------------------------------------------------------------- while the relay waits
+
+
+@ways
+@pytest.mark.parametrize("provider", ["hole", "tls"])
+def test_before_there_is_a_connection(relay: Relay, provider: str, leave: Callable[[Wire], None]) -> None:
+    """While the relay knocks, or waits for the handshake: the attempt is over, and no other is made."""
+    with relay.wire() as wire:
+        name = begin(wire, "chat", provider, False)
+        time.sleep(0.1)
+        left = time.monotonic()
+        leave(wire)
+        assert row_of(relay, name) == "499" and time.monotonic() - left < PATIENCE
+    assert relay.ask("GET", "/health").json["providers"][provider]["available"] == 1
 
 
 @ways

@@ -36,9 +36,7 @@ STATUSES = (301, 404, 500, 502, 503, 529, 401, 403, 429)
 @pytest.fixture(scope="module")
 def black_hole() -> Iterator[int]:
     """A port whose queue is full: connections to it are neither taken nor refused."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(0)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=0)
     port = listening.getsockname()[1]
     callers = [socket.socket() for _ in range(4)]
     for caller in callers:
