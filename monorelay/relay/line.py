@@ -129,9 +129,6 @@ async def _try_keys(
             return outcome
         verdict = judge(told(outcome)[0], is_ignored(target, outcome))
         settle_key(verdict.key, outcome, loan, errand, target, pool)
-        if verdict.next is Next.RELAY:
-            assert isinstance(outcome, Refused | RefusedInStream)
-            return outcome
         last = upstream_error(target, outcome)
         if verdict.next is Next.KEY:
             if verdict.key is KeyEffect.COOL:
@@ -139,7 +136,7 @@ async def _try_keys(
             continue
         pause = resources.pause_before_retry(target, outcome, retries)
         if pause is None or isinstance(body, Upload):
-            return last
+            return outcome if verdict.next is Next.RELAY and isinstance(outcome, Refused | RefusedInStream) else last
         retries += 1
         await wait_for_client(reply, pause)
         if reply.gone:

@@ -65,6 +65,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder, black_hole: int) -> R
         "tls": one(origin.replace("http:", "https:")),
         "plain": one(origin),
         "total": one(origin, timeouts={"connect": 1, "first_byte": 5, "idle": 5, "total": 0.7}),
+        "stubborn": one(origin, retry={"max_retries": 1, "retry_on_status": [408, 409, 425], "backoff": 0.05}),
         "tried": one(origin, retry={"max_retries": 2, "backoff": 0.05}),
         **{f"bad-{name}": one(f"{origin}/bad/{name}", name) for name in OFFERS},
         **{f"good-{name}": one(f"{origin}/good/{name}", name) for name in OFFERS},
@@ -166,6 +167,19 @@ def test_a_retry_where_it_was_asked_for(relay: Relay, upstream: Recorder, steps:
     answer = ask(relay, "chat", "m@tried")
     is_error(answer, 503, "upstream_error")
     assert len(upstream.requests) == 3 and answer.header("x-monorelay-attempts") == "3"
+
+
+@pytest.mark.parametrize("status", [408, 409, 425])
+def test_a_refusal_is_tried_again_where_it_was_asked_for(relay: Relay, upstream: Recorder, status: int) -> None:
+    """Some of 4xx pass by themselves; in the end they are the upstream's own words. The others are never tried again."""
+    body = b'{"error":{"message":"not now","type":"conflict"}}'
+    upstream.answer(ok(body, status=f"{status} Said"), ok(DIALECTS["chat"].whole))
+    assert ask(relay, "chat", "m@stubborn").status == 200
+    upstream.rule(lambda request: ok(body, status=f"{status} Said"))
+    answer = ask(relay, "chat", "m@stubborn")
+    assert (answer.status, answer.body, answer.header("x-monorelay-attempts")) == (status, body, "2")
+    answer = ask(relay, "chat", "m@plain")
+    assert (answer.status, answer.body, answer.header("x-monorelay-attempts")) == (status, body, "1")
 
 
 def test_no_retry_after_the_commit(relay: Relay, upstream: Recorder) -> None:
