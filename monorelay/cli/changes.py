@@ -27,10 +27,15 @@ class Changes:
         """A file that everybody may read; an existing one keeps its mode and owner."""
         self._write(path, text, 0o644, 0o755, None)
 
+    def write_private(self, path: Path, text: str) -> None:
+        """A file for whoever writes it."""
+        self._write(path, text, 0o600, 0o755, None, allowed=0o700)
+
     def write_secret(self, path: Path, text: str) -> None:
-        """A file for its owner; where root writes and the service's group is there, for the service, too."""
+        """A file for its owner; where root writes and the service's group is there, for the service, too. One that everybody
+        could read is theirs only from now on."""
         group = _group_of_service() if os.geteuid() == 0 else None
-        self._write(path, text, 0o600 if group is None else 0o640, 0o750, group)
+        self._write(path, text, 0o600 if group is None else 0o640, 0o750, group, allowed=0o770)
 
     def undo(self) -> None:
         for put_back in reversed(self._undo):
@@ -38,13 +43,13 @@ class Changes:
         self._undo.clear()
         self.written.clear()
 
-    def _write(self, path: Path, text: str, mode: int, directory_mode: int, group: int | None) -> None:
+    def _write(self, path: Path, text: str, mode: int, directory_mode: int, group: int | None, *, allowed: int = 0o777) -> None:
         try:
             self._make_directory(path.parent, directory_mode, group)
             before = path.read_bytes() if path.is_file() and not path.is_symlink() else None
             target = os.readlink(path) if path.is_symlink() else None
             status = path.stat() if before is not None else None
-            replace_file(path, text.encode(), status.st_mode & 0o777 if status else mode, group, status)
+            replace_file(path, text.encode(), status.st_mode & allowed if status else mode, group, status)
         except OSError as error:
             hint = " (as root, or in a directory of your own: --config-dir)" if isinstance(error, PermissionError) else ""
             raise CannotWrite(f"{error.filename or path} cannot be written: {error.strerror}{hint}") from error

@@ -63,7 +63,7 @@ def _edit(path: Path, before: str, options: argparse.Namespace, environ: Mapping
     if draft.exists():
         print(f"going on with what was refused the last time ({draft})")
     else:
-        Changes().write(draft, before)
+        Changes().write_private(draft, before)  # a file of one's own may hold keys
     while True:
         _open_editor(draft, environ)
         text = draft.read_text(encoding="utf-8")

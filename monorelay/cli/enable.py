@@ -13,7 +13,7 @@ from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.command import Parser, add_config_dir, declare
 from monorelay.cli.provider_file import Provider, Unclear, masks, new_file, provider_of, switched, unknown
 from monorelay.config.load import Survey, find_places, survey
-from monorelay.config.scalars import base_url, name
+from monorelay.config.scalars import base_url
 from monorelay.config.writing import scalar
 
 DESCRIPTION = """
@@ -101,9 +101,7 @@ def _write_new(options: argparse.Namespace, found: Provider, now: Survey, change
     lines.append(f"extends: {scalar(found.name if known is not None else options.extends or 'openai-compatible')}")
     if options.base_url:
         lines.append(f"base_url: {scalar(_valid(base_url, options.base_url, '--base-url'))}")
-    if known is None:
-        _valid(name, found.name, "the name")
-    elif known.enabled is False:
+    if known is not None and known.enabled is False:
         lines.append("enabled: true")
     if options.no_key:
         lines += ["auth: none", "keys: []"] if known is None or known.auth is not None else []

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monorelay.config import scalars
 from monorelay.config.crossrefs import Directory
 from monorelay.config.dropins import drop_ins
 from monorelay.config.load import Places, Survey, survey
@@ -63,8 +64,12 @@ def _file_of(name: str, places: Places) -> Path | None:
 
 
 def new_file(name: str, places: Places) -> Path:
-    """Where a file of one's own goes. Raises Unclear where that name is taken by something else."""
+    """Where a file of one's own goes. Raises Unclear for what is no name, and where it is taken by something else."""
     assert places.operator is not None
+    try:
+        scalars.name(name)
+    except ValueError as error:
+        raise Unclear(f"the name {error}") from error
     path = places.operator / "providers.d" / f"{name}.yml"
     if path.exists() and not masks(path):
         raise Unclear(f"{path} exists, and defines something else: rename it first")

@@ -292,3 +292,32 @@ def test_the_key_is_never_an_argument(capsys: pytest.CaptureFixture[str]) -> Non
     """Other users could read it in the list of processes."""
     with pytest.raises(SystemExit):
         main(["enable", "openai", "--key", "sk-x"])
+
+
+def test_what_holds_a_key_is_nobody_elses(
+    operator: Callable[..., Path], say: Callable[..., Any], editor: Callable[..., None], key_on_stdin: None
+) -> None:
+    """Neither the draft of a file that is edited, nor a key's file that everybody could read until now."""
+    editor("priority: x\n")
+    directory = operator(providers__mine=OWN.replace("${file:key.txt}", "sk-inline"), config="server: {drain: 5}\n")
+    (directory / "providers.d/mine.yml").chmod(0o600)
+    assert say("edit", "own", "--no-reload", "--config-dir", directory).code == 78
+    assert mode(directory / "providers.d/.mine.draft.yml") == 0o600
+    key = directory / "secrets/openai-main"
+    key.parent.mkdir()
+    key.write_text("sk-from-stdin\n")
+    key.chmod(0o644)
+    assert say("enable", "openai", "--key-stdin", "--no-reload", "--config-dir", directory).code == 0
+    assert mode(key) & 0o007 == 0
+
+
+@pytest.mark.parametrize("command", ["enable", "edit"])
+def test_a_name_is_no_path(
+    command: str, operator: Callable[..., Path], say: Callable[..., Any], editor: Callable[..., None]
+) -> None:
+    """Nothing is written outside of providers.d."""
+    editor("priority: 3\n")
+    directory = operator()
+    said = say(command, "../../out", "--base-url", "http://x.example", "--no-reload", "--config-dir", directory)
+    assert said.code == 1 and said.err.startswith("the name is not a name")
+    assert not list(directory.parent.parent.glob("out*")) and not list(directory.parent.parent.glob(".out*"))
