@@ -190,9 +190,12 @@ def _said_in(body: bytes, patterns: tuple[str, ...]) -> float | None:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Upper and lower case are alike, and so are all kinds of white space."""
-    before, _, after = (r"\s+".join(map(re.escape, re.split(r"\s+", part))) for part in pattern.partition("{wait}"))
-    return re.compile(f"{before}(?P<wait>{_DURATION}){after}", re.ASCII | re.IGNORECASE)
+    """Upper and lower case are alike, and so are all kinds of white space. Where the pattern begins with some, one is looked for
+    behind: a search for several would begin anew at each of a thousand.
+    """
+    begin = r"(?<!\S)" if pattern[:1].isspace() else ""
+    before, _, after = (r"\s+".join(map(re.escape, re.split(r"\s+", part))) for part in pattern.lstrip().partition("{wait}"))
+    return re.compile(f"{begin}{before}(?P<wait>{_DURATION}){after}", re.ASCII | re.IGNORECASE)
 
 
 def _bounded(seconds: float) -> float:
