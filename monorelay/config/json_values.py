@@ -15,6 +15,7 @@ from monorelay.config.schema import FAULTY, Rules, field
 _DECIDED = {
     "model": "is not a parameter: aliases, cascades and model_overrides decide which model is asked",
     "stream": "is not a parameter: the client decides how its answer comes",
+    "*": "must not begin with *: the model and stream would be among what it means",
 }
 
 

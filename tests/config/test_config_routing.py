@@ -228,6 +228,14 @@ PROBLEMS: dict[str, list[str]] = {
     "payload_transformation: {rules: [{models: [a]}]}": [
         "2:36: payload_transformation.rules.0: changes nothing: it needs inject_params, override_params or remove_params"
     ],
+    "payload_transformation: {rules: [{override_params: {'*': 5}}]}": [
+        "2:55: payload_transformation.rules.0.override_params.*: must not begin with *: the model and stream would be among what it"
+        " means"
+    ],
+    "payload_transformation: {rules: [{remove_params: ['*.x']}]}": [
+        "2:53: payload_transformation.rules.0.remove_params.0: must not begin with *: the model and stream would be among what it"
+        " means"
+    ],
     "payload_transformation: {rules: [{remove_params: [stream]}]}": [
         "2:53: payload_transformation.rules.0.remove_params.0: is not a parameter: the client decides how its answer comes"
     ],
