@@ -86,7 +86,8 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
             case Left():
                 return 499
             case Refused(status=404 | 405 | 501) if local is not None:
-                resources.note_lack(target)
+                if kind_of(target, outcome) != "model_not_found":  # else one client's misspelt name would speak for all
+                    resources.note_lack(target)
                 return answer_locally(call, asked, local, reply, trail)
             case Refused() | RefusedInStream():
                 if not aim.resolution.is_plain and course.turns(kind_of(target, outcome), target, upstream_error(target, outcome)):

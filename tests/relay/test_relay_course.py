@@ -551,3 +551,22 @@ def test_an_endpoint_that_is_not_there_is_not_asked_again_and_again() -> None:
         assert len(stage.engine.requests) == 2
 
     play(scene)
+
+
+def test_a_model_that_is_not_there_says_nothing_about_the_endpoint() -> None:
+    """Tokens are estimated for the client that asked for it, and counted upstream for all others."""
+
+    async def scene() -> None:
+        routes = (route("count", "/v1/messages/count_tokens", needs="anthropic.count_tokens", model="required"),)
+        nobody = b'{"type": "error", "error": {"type": "not_found_error", "message": "model: misspelt"}}'
+        stage = Stage(
+            provider("one", "anthropic.messages", "anthropic.count_tokens"),
+            routes=routes,
+            scripts=[reply(404, nobody, [JSON]), reply(200, b'{"input_tokens": 5}', [JSON])],
+        )
+        messages = [{"role": "user", "content": "hi"}]
+        assert (await stage.carry({"model": "misspelt", "messages": messages})).headers["x-monorelay-estimate"] == "true"
+        answer = await stage.carry({"model": "m", "messages": messages})
+        assert answer.body == b'{"input_tokens": 5}' and "x-monorelay-estimate" not in answer.headers
+
+    play(scene)
