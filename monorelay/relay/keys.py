@@ -71,7 +71,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
     status, headers = told(outcome) if effect is not KeyEffect.FINE else (None, {})
     match effect:
         case KeyEffect.FINE:
-            pool.succeed(loan, now, _tokens(errand.trail.usage) if target.provider.counts_tokens else None)
+            pool.succeed(loan, now, _tokens(outcome, errand.trail.usage) if target.provider.counts_tokens else None)
         case KeyEffect.COOL:
             body = outcome.body if isinstance(outcome, Refused) else b""
             usual = target.provider.spec.rate_limit_cooldown
@@ -129,8 +129,10 @@ def _judge_target(outcome: Outcome, status: int | None, target: Target, resource
         resources.circuits.worked(target)
 
 
-def _tokens(usage: object) -> int | None:
-    """All that the upstream counted; None where it told nothing."""
+def _tokens(outcome: Outcome, usage: object) -> int | None:
+    """All that the upstream counted; None where it told nothing. What it refused it did not count."""
+    if isinstance(outcome, Refused):
+        return 0
     if not isinstance(usage, Usage):
         return None
     counted = [count for count in (usage.input, usage.cache_read, usage.cache_write, usage.output) if count is not None]

@@ -161,6 +161,20 @@ def test_the_sentence_names_what_holds_the_keys_and_nothing_else() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+def test_what_is_refused_spends_no_tokens(status: int) -> None:
+    """One client's request that is too long holds no key of a token limit from all others for a minute."""
+
+    async def scene() -> None:
+        (key,) = keys("a")
+        limited = provider(keys=(replace(key, limits=LimitsSpec(tpm=1000)),))
+        stage = Stage(limited, scripts=[reply(status, b'{"error": {"message": "too long"}}', [JSON]), OK])
+        assert (await stage.carry(chat(unknown="x" * 40_000))).status == status
+        assert (await stage.carry(chat())).status == 200
+
+    play(scene)
+
+
 @pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_refused_key_rests_for_long_and_the_next_is_tried(status: int, expect_logs: Any) -> None:
     expect_logs(f"provider=acme key=a was refused with {status}: it rests for 300 s")
