@@ -82,9 +82,10 @@ class HeaderPair:
 
 @dataclass(frozen=True, slots=True)
 class QueryRules:
-    """``set`` replaces a parameter (values are plain text), ``remove`` drops it; the rest goes up byte for byte."""
+    """``set`` replaces a parameter (values are plain text, or what a reference gave), ``remove`` drops it; the rest goes up byte
+    for byte."""
 
-    set: tuple[tuple[str, str], ...] = ()
+    set: tuple[tuple[str, Text], ...] = ()
     remove: tuple[str, ...] = ()
 
 

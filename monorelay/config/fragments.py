@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from monorelay.config.fields import Auth, Path, QueryRules, TimeoutRules
+from monorelay.config.fields import Auth, Path, QueryRules, Secret, Text, TimeoutRules
 from monorelay.config.headers import header_name, header_text
 from monorelay.config.problems import did_you_mean
 from monorelay.config.reading import Node, Place
 from monorelay.config.scalars import filled, limit, text
-from monorelay.config.schema import Rules, Schema, field
+from monorelay.config.schema import Rules, Schema, field, holds_reference
 
 # ---------------------------------------------------------------------------------------------------- time-outs
 
@@ -82,12 +82,18 @@ QUERY: Schema = {
 
 
 def read_query(node: Node) -> QueryRules:
-    values = ((name, entry.read(text, None)) for name, entry in node["set"].entries())
+    values = ((name, _value(entry)) for name, entry in node["set"].entries())
     removed = (entry.read(filled, None) for entry in node["remove"].items())
     return QueryRules(
         set=tuple((name, value) for name, value in values if value is not None),
         remove=tuple(name for name in removed if name is not None),
     )
+
+
+def _value(node: Node) -> Text | None:
+    """What a reference gave may be a credential, as in a header."""
+    value = node.read(text, None)
+    return Secret(value) if value and holds_reference(node.value) else value
 
 
 # ---------------------------------------------------------------------------------------------------- auth

@@ -79,6 +79,11 @@ def compile_template(text: Text, allowed: frozenset[str]) -> Template:
     return Template(body, variables, is_secret="key" in variables)
 
 
+def plain_text(text: Text) -> str:
+    """What is sent as it stands, be it a secret."""
+    return text.reveal() if isinstance(text, Secret) else text
+
+
 def key_values(provider: str, version: str, label: str, secret: Secret | None) -> dict[str, str]:
     """What the templates of one key may say beforehand."""
     return {"provider": provider, "version": version, "label": label, "key": secret.reveal() if secret is not None else ""}

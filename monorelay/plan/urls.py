@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
-from monorelay.config.fields import QueryRules
+from monorelay.config.fields import QueryRules, Secret
 from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.table import has_dot_segment
-from monorelay.plan.templates import Template, compile_template
+from monorelay.plan.templates import Template, compile_template, plain_text
 
 # The relay's own parameter: it chooses the provider and never goes up.
 OWN_PARAMETER = "provider"
@@ -28,6 +28,7 @@ class QueryProgram:
     drop: frozenset[str]  # parameter names, decoded
     add: str  # what is set, encoded, joined with &
     keep: bool = True  # whether the client's own parameters go up at all
+    secrets: tuple[tuple[str, str], ...] = ()  # of what is set, whatever came from a reference: how it is sent, and how shown
 
     def apply(self, query: str) -> str:
         if not query or not self.keep:
@@ -42,8 +43,9 @@ def compile_query(rules: Sequence[QueryRules], keep: bool = True) -> QueryProgra
     wanted = {name: value for rule in rules for name, value in rule.set}
     drop = {OWN_PARAMETER, *(name for rule in rules for name in rule.remove)}
     drop -= wanted.keys() & {name for rule in rules for name in rule.remove}
-    add = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in wanted.items())
-    return QueryProgram(frozenset(drop | wanted.keys()), add, keep)
+    sent = {name: f"{quote(name, safe='')}={quote(plain_text(value), safe='')}" for name, value in wanted.items()}
+    secrets = tuple((sent[name], f"{quote(name, safe='')}=(hidden)") for name, value in wanted.items() if isinstance(value, Secret))
+    return QueryProgram(frozenset(drop | wanted.keys()), "&".join(sent.values()), keep, secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ class UrlProgram:
         if query or self.query.add:
             query = self.query.apply(query)
         return f"{url}?{query}" if query else url
+
+    def shown(self, url: str) -> str:
+        """What was rendered, without the values that nobody may be shown."""
+        for sent, hidden in self.query.secrets:
+            url = url.replace(sent, hidden)
+        return url
 
 
 def compile_url(base_url: str, path: str, upstream: str, query: QueryProgram) -> UrlProgram:

@@ -136,7 +136,7 @@ def _target(target: Target, call: Call, asked: Asked, aim: Aim, view: View, with
     scrub = target.provider.scrubber.clean
     told["request"] = {
         "method": request.method,
-        "url": scrub(request.url.encode()).decode(),
+        "url": scrub(lane.url.shown(request.url).encode()).decode(),
         "headers": [scrub(line.encode()).decode() for line in masked(request.headers, lane.request.secret_names)],
     }
     if with_body and isinstance(request.body, bytes):

@@ -1,7 +1,7 @@
 """The latest attempts of this worker, as they went out, so that one can be shown again as a curl command.
 
 They are kept in memory only, within bounds, and without what a large upload held. Credentials are taken out when one is shown: by
-the provider's own scrubber, and whatever a header rule took from a reference.
+the provider's own scrubber, and whatever a rule for headers or the query took from a reference.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _command(kept: _Kept, number: int) -> str:
     hidden = target.lane.request.secret_names
     lines = [
         f"# attempt {number}: provider {provider.name}, key {label}",
-        f"curl -sS -X {request.method} {shlex.quote(request.url)}",
+        f"curl -sS -X {request.method} {shlex.quote(target.lane.url.shown(request.url))}",
     ]
     for line in request.headers:
         name, colon, value = line.partition(":")

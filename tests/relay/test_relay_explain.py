@@ -12,7 +12,7 @@ from relay_stage import JSON, Stage, chat, play, provider
 
 from monorelay.config.cascades import CascadeSpec
 from monorelay.config.complexity import ComplexitySpec
-from monorelay.config.fields import HeaderPair, HeaderRules, Secret
+from monorelay.config.fields import HeaderPair, HeaderRules, QueryRules, Secret
 from monorelay.config.models import ModelSpec
 from monorelay.config.rate_limits import RateLimitsSpec
 from monorelay.config.settings import ClientSpec
@@ -151,6 +151,22 @@ def test_recent_attempts_can_be_shown_as_curl() -> None:
         words = shlex.split(command.partition("\n")[2])
         assert json.loads(words[words.index("--data-raw") + 1])["messages"][0]["content"] == "it's $HOME `x`"
         assert stage.resources.recent.curl("call-2") == []
+
+    play(scene)
+
+
+def test_a_secret_in_the_query_is_shown_nowhere() -> None:
+    """Some providers take their credential there: it is sent, and neither explained nor remembered in plain text."""
+
+    async def scene() -> None:
+        rules = QueryRules(set=(("sig", Secret("query secret/1")), ("v", "2")))
+        stage = Stage(provider("one"), routes=(route(query=rules),), scripts=[OK])
+        found = await told(stage, chat(model="m"))
+        assert found["legs"][0]["targets"][0]["request"]["url"].endswith("/chat?sig=(hidden)&v=2")
+        await stage.carry(chat(model="m"))
+        assert stage.engine.requests[0].url.endswith("/chat?sig=query%20secret%2F1&v=2")
+        (command,) = stage.resources.recent.curl("call-1")
+        assert "?sig=(hidden)&v=2'" in command and "secret%2F1" not in command
 
     play(scene)
 
