@@ -146,21 +146,21 @@ class Roster:
     async def _page(self, provider: Provider, lane: Lane, query: str) -> ModelPage:
         resources = self._resources
         pool = resources.pool(provider.name)
-        loan = pool.choose(resources.clock.monotonic(), resources.draw, wall=resources.clock.now())
+        now = resources.clock.monotonic()
+        loan = pool.choose(now, resources.draw, wall=resources.clock.now())
         if loan is None:
             raise ValueError("no key is usable")
-        try:
-            request = UpstreamRequest(
-                method="GET",
-                url=lane.url.render({}, query, ""),
-                headers=lane.request.lines({}, loan.key.fingerprint, {"model": "", "request_id": "", "client": ""}),
-                body=None,
-                timeouts=lane.timeouts,
-            )
-            whole = await collect(resources.engine, request, MOST_BYTES)
-        finally:
-            # A list that is refused says nothing about the key: many a key may chat, but not list.
-            pool.release(loan, resources.clock.monotonic())
+        # Given back at once: its limits are for the clients. A list that is refused says nothing about the key either: many
+        # a key may chat, but not list.
+        pool.release(loan, now, sent=False)
+        request = UpstreamRequest(
+            method="GET",
+            url=lane.url.render({}, query, ""),
+            headers=lane.request.lines({}, loan.key.fingerprint, {"model": "", "request_id": "", "client": ""}),
+            body=None,
+            timeouts=lane.timeouts,
+        )
+        whole = await collect(resources.engine, request, MOST_BYTES)
         if whole.status != 200:
             raise ValueError(f"status {whole.status}")
         return read_model_list(whole.body)

@@ -11,6 +11,9 @@ from typing import Any
 from plan_specs import config, provider
 from relay_stage import JSON, Stage, play
 
+from monorelay.config.fields import Secret
+from monorelay.config.keys import KeySpec
+from monorelay.config.limits import LimitsSpec
 from monorelay.dialects.model_lists import MOST_ENTRIES
 from monorelay.plan.compile import compile_plan
 from monorelay.relay.roster import Roster
@@ -54,6 +57,24 @@ def test_all_pages_of_all_providers_are_read(tmp_path: Path) -> None:
         roster = begin(stage)
         await until(lambda: served(stage) == {"first", "second", "other"})
         roster.close()
+        stage.database.close()
+
+    play(scene)
+
+
+def test_a_list_takes_nothing_of_what_a_key_may_do(tmp_path: Path) -> None:
+    """Its limits are for the clients; a key that is at them is not asked for a list either."""
+
+    async def scene() -> None:
+        once = (KeySpec("a", Secret("sk-a"), limits=LimitsSpec(quota=1)),)
+        lists: list[Any] = [page("first", after="first"), page("second")]
+        stage = Stage(lister("one", keys=once), place=tmp_path, scripts=lists)
+        roster = begin(stage)
+        await until(lambda: served(stage) == {"first", "second"})
+        roster.close()
+        pool = stage.resources.pool("one")
+        assert pool.choose(0.0, lambda: 0.0) is not None
+        assert pool.choose(0.0, lambda: 0.0) is None
         stage.database.close()
 
     play(scene)
