@@ -349,6 +349,45 @@ def test_in_its_own_upload(relay: Relay, upstream: Recorder, path: str, leave: C
 
 
 @ways
+def test_in_a_chunked_upload(relay: Relay, upstream: Recorder, leave: Callable[[Wire], None]) -> None:
+    """Nobody knows how long it would have become: half of it is no whole."""
+    name = f"leaver-{next(_NUMBERS)}"
+    with relay.wire() as wire:
+        head = request_bytes("POST", "/v1/files?provider=chat", AUTH, ("x-request-id", name), ("Transfer-Encoding", "chunked"))
+        wire.send(head + b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        time.sleep(0.1)
+        left = time.monotonic()
+        leave(wire)
+        assert row_of(relay, name) in ("499", "400") and time.monotonic() - left < PATIENCE
+    deadline = time.monotonic() + 1
+    while any(peer.unread for peer in upstream.peers) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert upstream.requests == [] and not any(peer.unread for peer in upstream.peers)
+    is_served(relay, upstream, "chat")
+
+
+@ways
+@pytest.mark.parametrize("reads", [True, False], ids=["reading", "not reading"])
+def test_in_a_download(relay: Relay, upstream: Recorder, reads: bool, leave: Callable[[Wire], None]) -> None:
+    """Of a file that is large."""
+    block = b"z" * 1_000_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 200000000\r\n\r\n"
+    upstream.answer((head, *(0.005, block) * 200))
+    name = f"leaver-{next(_NUMBERS)}"
+    with Wire(relay.host, relay.port, receive_buffer=32 * 1024) as wire:
+        wire.request("GET", "/v1/files/f/content?provider=chat", AUTH, ("x-request-id", name))
+        request = upstream.taken()
+        if reads:
+            wire.head()
+            wire.exactly(3_000_000)
+        else:
+            time.sleep(0.5)
+        left = time.monotonic()
+        leave(wire)
+        is_let_go(relay, upstream, request, left, name, "chat")
+
+
+@ways
 def test_after_its_upload(relay: Relay, upstream: Recorder, leave: Callable[[Wire], None]) -> None:
     """While the upstream thinks about the file."""
     upstream.answer((HANG,))

@@ -510,3 +510,45 @@ def test_workers_agree(start: Callable[..., Relay], upstream: Recorder) -> None:
         assert set(used(upstream)) == {"b"}
         statuses = Counter(answer.status for answer in pool.map(lambda _: chat(many, "counted"), range(40)))
     assert 10 <= statuses[200] <= 13 and statuses[200] + statuses[503] == 40
+
+
+# ---------------------------------------------------------------------------------------------------- holding
+
+
+def test_a_call_is_held_as_long_as_it_may_be(changing: Relay, upstream: Recorder) -> None:
+    """For the soonest key, streamed or not; a wait that is too long is told at once; each call behind it has its turn."""
+    relay = changing
+    providers = {
+        name: openai_like(upstream.origin, name, f"{name}-model", keys=THREE[:1], rate_limits=AUTO)
+        for name in ("held", "held-stream", "not-held", "crowd")
+    }
+    providers["crowd"]["keys"] = [{**THREE[0], "limits": {"rps": 5}}]
+    relay.reload({"server": SERVER, "providers": providers, "key_selection": {"hold": 3}})
+    for name, stream in (("held", False), ("held-stream", True)):
+        upstream.answer(limited("retry-after-ms: 600"), streamed(HI) if stream else ok(b'{"n":1}'))
+        began = time.monotonic()
+        answer = chat(relay, name, stream=stream)
+        assert (answer.status, answer.header("x-monorelay-attempts")) == (200, "2") and time.monotonic() - began >= 0.6
+    upstream.answer(limited("Retry-After: 20"))
+    began = time.monotonic()
+    assert no_keys(chat(relay, "not-held")) in (19, 20) and time.monotonic() - began < 0.5
+    upstream.reset()
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: chat(relay, "crowd"), range(12)))
+    assert {answer.status for answer in answers} == {200}
+    times = sorted(request.at for request in upstream.requests)
+    assert all(later - earlier > 0.95 for earlier, later in zip(times, times[5:], strict=False)), "more than 5 in a second"
+
+
+def test_least_busy_spreads_what_is_in_flight(changing: Relay, upstream: Recorder) -> None:
+    """30 at once over three keys: ten each."""
+    relay = changing
+    relay.reload(reloadable(upstream, key_selection={"strategy": "least-busy"}), outcome="taken|unchanged")
+    gate = threading.Event()
+    upstream.rule(lambda request: (gate, *ok(b"{}")))
+    with ThreadPoolExecutor(30) as pool:
+        calls = [pool.submit(chat, relay, "spoilt-random") for _ in range(30)]
+        upstream.wait(30)
+        assert Counter(used(upstream)) == {"a": 10, "b": 10, "c": 10}
+        gate.set()
+        assert {call.result().status for call in calls} == {200}
