@@ -65,6 +65,8 @@ async def attempt(
     trail.head_at, trail.opened_at = delivery.head_at, delivery.opened_at
     if call.plan.compares_pace and delivery.head_at:
         resources.pace.observe(target, delivery.head_at - began)
+    if isinstance(outcome, Answered) and outcome.broken:
+        trail.broken = "cut" if outcome.error is None else f"error-{outcome.error.status}"
     if not isinstance(outcome, Answered) and not reply.begun:  # the commit has noted it otherwise
         trail.add(target, key, said(outcome))
     return outcome

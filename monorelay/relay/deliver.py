@@ -284,14 +284,12 @@ class Delivery:
         """Everything was said. What still comes is relayed, but a client is not kept because its upstream does not hang up."""
         if self._timer is not None:
             self._timer.cancel()
-        wait = LINGER
-        if self._lingers and not self.about.reply.paused:
-            wait -= self._loop.time() - self._sent_at
-        if wait <= 0.01:
+        silent = self._loop.time() - self._sent_at if self._lingers and not self.about.reply.paused else 0.0
+        if silent > LINGER - 0.01:
             self._abandon()
             return self._end_stream()
         self._lingers = True
-        self._timer = self._loop.call_later(wait, self._linger)
+        self._timer = self._loop.call_later(LINGER - silent, self._linger)
 
     def _end_stream(self) -> None:
         transducer = self._transducer
@@ -322,6 +320,8 @@ class Delivery:
         if not self._transducer.finished:
             error = ErrorBody(UPSTREAM.type, f"{self.about.where} The stream broke off: {reason}")
             self.about.reply.chunk(self._transducer.fail(error))
+        elif self._transducer.error is None:
+            reason = ""  # everything was said before
         self.about.reply.end()
         self._settle(Answered(self.status, reason, self._transducer.object_ids, self._transducer.error))
 

@@ -193,6 +193,8 @@ class Resources:
             told += " explained"
         if len(trail.story) > 1:
             told += f" trail={', '.join(trail.story[:TRIES_TOLD])!r}"
+        if trail.broken:
+            told += f" broken={trail.broken}"
         if trail.lost:
             told += f" lossy={','.join(trail.lost[:LOSSES_TOLD])}"
         if trail.opened_at:

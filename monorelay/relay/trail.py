@@ -29,6 +29,7 @@ class Trail:
     lost: tuple[str, ...] = ()
     head_at: float = 0.0
     opened_at: float = 0.0
+    broken: str = ""  # how an answer ended that was committed and not completed; never the upstream's own words
     is_explained: bool = False  # nothing was asked: the client wanted to be told what would be
 
     def add(self, target: Target, key: Key, said: str) -> None:

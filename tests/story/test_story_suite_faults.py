@@ -64,8 +64,8 @@ def test_the_client_learns_the_truth(answers: list[Answer | Exception], name: st
 
 
 def test_every_call_is_recorded_once(relay: Relay, answers: list[Answer | Exception]) -> None:
-    """With the status that its client got and one attempt."""
-    rows = re.findall(r"call=case-(\d+) .*status=(\d+) ms=\d+ attempts=(\d+)", relay.log())
-    told = {int(number): (int(status), attempts) for number, status, attempts in rows}
+    """With the status that its client got, one attempt, and whether the answer broke off."""
+    rows = re.findall(r"call=case-(\d+) .*status=(\d+) ms=\d+ attempts=(\d+).*?( broken=\w+)?\n", relay.log())
+    told = {int(number): (status, attempts, broken) for number, status, attempts, broken in rows}
     assert len(rows) == len(told) == len(CASES)
-    assert told == {number: (200 if case.begun else 503, "1") for number, case in enumerate(CASES)}
+    assert told == {number: ("200", "1", " broken=cut") if case.begun else ("503", "1", "") for number, case in enumerate(CASES)}
