@@ -116,7 +116,7 @@ class Course:
         if soonest > self._patience or not resources.holding.enter():
             return False
         try:
-            await wait_for_client(reply, soonest)
+            await wait_for_client(reply, soonest + resources.holding.delay(self._patience - soonest, resources.draw()))
         finally:
             resources.holding.leave()
         if reply.gone:

@@ -43,6 +43,7 @@ LOSSES_TOLD = 20  # in the log's line of a call
 TRIES_TOLD = 20
 LACKING_FOR = 600.0  # seconds until a provider is asked again for an endpoint that it did not have
 MOST_HELD = 1000  # calls that wait for a key at the same time
+STAGGER = 0.01  # seconds between two of them when it is free, on average
 
 
 class Holding:
@@ -59,6 +60,12 @@ class Holding:
             return False
         self.count += 1
         return True
+
+    def delay(self, most: float, draw: float) -> float:
+        """Seconds after the key is free until one of those that wait goes. All at once they would run into the next refusal
+        together; one after the other, most of them hear of it first, and wait on.
+        """
+        return draw * min(most, (self.count - 1) * STAGGER)
 
     def leave(self) -> None:
         self.count -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -447,6 +448,23 @@ def test_a_call_may_wait_for_the_soonest_key() -> None:
         assert (answer.status, answer.error["type"]) == (503, "no_keys")
         stage = Stage(one, scripts=[brief])
         assert (await stage.carry(chat())).status == 503
+
+    play(scene)
+
+
+def test_those_who_wait_do_not_all_go_at_once() -> None:
+    """Of forty that wait for one key a few find out that it is limited still, and the others hear of it."""
+
+    async def scene() -> None:
+        one = provider("one", keys=keys("k1"), include=("m",))
+        brief = reply(429, b"", [JSON, ("retry-after-ms", "50")])
+        stage = Stage(one, scripts=[*[brief] * 40, lambda request: LIMITED], hold=5.0)
+        draws = cycle(number / 40 for number in range(40))
+        stage.resources.draw = lambda: next(draws)
+        ticking = asyncio.ensure_future(_tick(stage))
+        await asyncio.wait_for(asyncio.gather(*(stage.begin(chat()) for _ in range(40))), 5)
+        assert len(stage.engine.requests) < 50
+        ticking.cancel()
 
     play(scene)
 
