@@ -20,6 +20,7 @@ from monorelay.upstream.key_limits import NO_LIMITS, PROBE_WAIT, Limits, Meter
 FIRST_REST = 300.0
 LONGEST_REST = 86_400.0
 FIRST_PATIENCE = 1.0  # seconds that a key cools at least which was refused twice in a row; doubled each time
+STEER_NEWS = 1.0  # seconds by which a steer must grow to be told again: some providers say it anew with every answer
 MOST_MODELS = 256  # of one key that are remembered to be cooling
 
 NO, POORLY, WELL = 0, 1, 2  # may it be used?
@@ -63,7 +64,7 @@ class Strain:
     ``in_flight``, of the model that it is about (a key's own stands in its Standing); ``strikes``, refusals in a row.
     """
 
-    __slots__ = ("cooling_until", "steered_until", "allowance", "in_flight", "strikes")
+    __slots__ = ("cooling_until", "steered_until", "allowance", "in_flight", "strikes", "_steer_told")
 
     def __init__(self) -> None:
         self.cooling_until = 0.0
@@ -71,6 +72,7 @@ class Strain:
         self.allowance = 0
         self.in_flight = 0
         self.strikes = 0
+        self._steer_told = 0.0
 
     @property
     def ends(self) -> float:
@@ -92,9 +94,11 @@ class Strain:
         return FIRST_PATIENCE * 2.0 ** min(self.strikes - 2, 30) if self.strikes > 1 else 0.0
 
     def steer(self, until: float) -> bool:
-        if until <= self.steered_until:
+        """Whether that is news for others."""
+        self.steered_until = max(self.steered_until, until)
+        if until < self._steer_told + STEER_NEWS:
             return False
-        self.steered_until = until
+        self._steer_told = until
         return True
 
     def is_poor(self, now: float, in_flight: int, slow_start: float) -> bool:

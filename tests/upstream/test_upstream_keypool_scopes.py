@@ -335,3 +335,12 @@ def test_changes_say_when_there_is_something_to_keep() -> None:
         act()
         assert pool.changes not in seen
         seen.add(pool.changes)
+
+
+def test_a_steer_is_not_told_with_every_answer() -> None:
+    """Where each answer moves the reset by as much as time went on, the other workers hear of it about once a second."""
+    pool = pool_of(A)
+    told = listening(pool)
+    for number in range(1000):
+        pool.steer("fa", 60.0 + number / 100)
+    assert len(told) == 10 and pool.states(0.0)[0].steered == 69.99
