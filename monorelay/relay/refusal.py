@@ -80,7 +80,7 @@ def upstream_error(target: Target, outcome: Outcome) -> RelayError:
             quoted = excerpt(target.provider.scrubber.clean(decoded(body, dict(headers).get("content-encoding", ""))))
             return _upstream(name, f"the upstream answered with status {status}: {quoted}", status, headers)
         case RefusedInStream(error=error, headers=headers):
-            quoted = excerpt(target.provider.scrubber.clean(error.body.message.encode()))
+            quoted = excerpt(target.provider.scrubber.clean(error.body.message.encode("utf-8", "replace")))
             return _upstream(name, f"the upstream answered 200, and then with an error: {quoted}", 200, headers)
         case _:
             assert isinstance(outcome, Broke)

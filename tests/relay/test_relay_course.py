@@ -136,6 +136,20 @@ def test_a_client_that_left_is_not_carried_on() -> None:
     play(scene)
 
 
+def test_half_a_character_in_an_error_is_no_fault_of_the_relay() -> None:
+    """JSON may hold a surrogate on its own, which no text in UTF-8 can: the next target is asked all the same."""
+
+    async def scene() -> None:
+        broken = reply(200, b'{"error": {"message": "down \\ud800", "code": "\\ud800", "type": "server_error"}}', [JSON])
+        stage = stage_of(broken, OK)
+        assert (await stage.carry(chat(model="all"))).status == 200
+        stage = stage_of(broken)
+        answer = await stage.carry(chat(model="one-model"))
+        assert (answer.status, answer.error["type"]) == (503, "upstream_error")
+
+    play(scene)
+
+
 def test_when_all_fail_every_attempt_is_told() -> None:
     """cascade_error names each model, what it said, and when to come again."""
 
