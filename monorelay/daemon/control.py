@@ -27,6 +27,7 @@ from monorelay.clock import Clock
 
 NAME = "control.sock"
 MOST_PEERS = 16
+BACKLOG = 128  # peers that may come between two turns of the loop; whoever finds it full is refused by the kernel, without a word
 LONGEST_QUESTION = 64 * 1024
 LONGEST_ANSWER = 1024 * 1024
 STALL = 5.0  # seconds a peer has to ask, and again to take the answer
@@ -231,7 +232,7 @@ def _listen(path: Path) -> socket.socket:
             path.unlink(missing_ok=True)  # what a relay left behind that was killed
             sock.bind(str(path))
             path.chmod(0o600)  # before anybody can connect
-            sock.listen(MOST_PEERS)
+            sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise

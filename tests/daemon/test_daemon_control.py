@@ -196,6 +196,20 @@ def test_peers_are_bounded(relay: Start) -> None:
     assert one.question(ask="status")["generation"] == 1
 
 
+def test_many_may_come_at_once(tmp_path: Path) -> None:
+    """Before the loop looks for them: each is let in, and told if there are too many."""
+    control = open_control(tmp_path / "control.sock", SystemClock())
+    peers = []
+    for _ in range(3 * MOST_PEERS):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        peers.append(sock)
+        sock.connect(str(control.path))
+    for sock in peers:
+        sock.close()
+    control.close()
+
+
 def test_a_peer_that_leaves_while_it_waits(relay: Start) -> None:
     """The reload takes place all the same."""
     one = relay()
