@@ -12,6 +12,7 @@ from monorelay.relay.errand import Errand
 from monorelay.relay.outcome import Answered, Broke, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.resources import Resources
 from monorelay.relay.verdict import KeyEffect, judge
+from monorelay.relay.words import judged_status
 from monorelay.upstream.interface import Phase
 from monorelay.upstream.keypool import KeyPool, KeyState, Loan
 from monorelay.upstream.waits import cooldown_seconds, spent
@@ -53,11 +54,12 @@ def _expected_tokens(errand: Errand) -> int:
     return len(errand.asked.raw) // BYTES_OF_A_TOKEN + min(allowed, MOST_EXPECTED)
 
 
-def effect_of(outcome: Answered | Left) -> KeyEffect:
+def effect_of(outcome: Answered | Left, target: Target) -> KeyEffect:
     """What is learned of the key where the client has its answer: an error that ends a stream counts, also after the commit."""
     if isinstance(outcome, Left):
         return KeyEffect.NONE
-    return KeyEffect.FINE if outcome.error is None else judge(outcome.error.status).key
+    error = outcome.error
+    return KeyEffect.FINE if error is None else judge(judged_status(target, RefusedInStream(error, ()), error.status)).key
 
 
 def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, target: Target, pool: KeyPool) -> None:

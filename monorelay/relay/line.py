@@ -29,7 +29,7 @@ from monorelay.relay.resources import Resources
 from monorelay.relay.sending import begin_translation
 from monorelay.relay.trail import Trail
 from monorelay.relay.verdict import KeyEffect, Next, judge
-from monorelay.relay.words import is_ignored, kind_of
+from monorelay.relay.words import is_ignored, judged_status, kind_of
 from monorelay.upstream.upload import Upload
 
 log = logging.getLogger("monorelay.relay")
@@ -126,9 +126,9 @@ async def _try_keys(
             if outcome is None:
                 pool.release(loan, resources.clock.monotonic())
         if isinstance(outcome, Answered | Left):
-            settle_key(effect_of(outcome), outcome, loan, errand, target, pool)
+            settle_key(effect_of(outcome, target), outcome, loan, errand, target, pool)
             return outcome
-        verdict = judge(told(outcome)[0], is_ignored(target, outcome))
+        verdict = judge(judged_status(target, outcome, told(outcome)[0]), is_ignored(target, outcome))
         settle_key(verdict.key, outcome, loan, errand, target, pool)
         last = upstream_error(target, outcome)
         if verdict.next is Next.KEY:

@@ -4,6 +4,7 @@ A pure table that can be read aloud:
 
     429              the key is cooling           → the next key; with none left, no_keys
     401, 402, 403    the key is refused           → it rests for long; the next key; with none left, upstream_error
+                     (a 403 that blames the content is the caller's own fault: words.py tells)
     other 4xx        the caller's own fault       → the upstream's answer goes to the client; the key is fine
     ignored ones     what the provider file says nobody is to see → the next key; with none left, upstream_error
     5xx, redirects   the upstream's fault         → upstream_error; says nothing about the key

@@ -25,6 +25,14 @@ def kind_of(target: Target, outcome: Refused | RefusedInStream) -> Kind:
     return _by_words(target.provider.words, error_words(body))
 
 
+def judged_status(target: Target, outcome: Outcome, status: int | None) -> int | None:
+    """The status by which a refusal is judged. A 403 that blames what somebody wrote is theirs, and says nothing of the key: else
+    one client's words would rest the keys of all.
+    """
+    blames = status == 403 and isinstance(outcome, Refused | RefusedInStream) and kind_of(target, outcome) == "content_filter"
+    return 400 if blames else status
+
+
 def is_ignored(target: Target, outcome: Outcome) -> bool:
     """Whether nobody is to see this refusal: by the provider's file, or because it says no more than that this key has no such
     model, which is nothing to rest it for.

@@ -251,6 +251,33 @@ def test_a_key_without_this_model_is_not_rested() -> None:
     play(scene)
 
 
+FLAGGED = b'{"error": {"code": 403, "message": "m requires moderation. Your input was flagged", "metadata": {}}}'
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_403_for_the_content_rests_no_key(stream: bool) -> None:
+    """Its caller is told, or somebody else is asked where that was written; the keys serve the next client. Also where the answer
+    had begun.
+    """
+
+    async def scene() -> None:
+        words = RefusalsSpec(content_filter=("*requires moderation*",))
+        one = provider("one", keys=keys("a", "b"), include=("m",), refusals=words)
+        begun = [
+            Head(200, (SSE,)),
+            Chunk(b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'),
+            Chunk(b"data: %b\n\n" % FLAGGED),
+        ]
+        flagged = (*begun, End()) if stream else reply(403, FLAGGED, [JSON])
+        stage = Stage(one, scripts=[flagged, OK])
+        answer = await stage.carry(chat(stream=stream))
+        assert (answer.status, b"flagged" in answer.body) == (200 if stream else 403, True)
+        assert all(state.usable for state in stage.resources.pool("one").states(stage.clock.monotonic()))
+        assert (await stage.carry(chat())).status == 200
+
+    play(scene)
+
+
 def test_a_providers_own_words_turn_the_course() -> None:
     """``refusals`` of its file: globs of what its errors say."""
 
