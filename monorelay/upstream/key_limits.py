@@ -58,10 +58,10 @@ class Meter:
     """How much of its limits one key has used.
 
     Mutable: the limits (by ``adopt``; a window of the same length keeps what it counts), the windows and ``used`` (by the three
-    settlements, and by ``_hear`` what other workers did).
+    settlements, and by ``_hear`` what other workers did), and ``_news``.
     """
 
-    __slots__ = ("limits", "used", "_windows", "_tokens", "_share")
+    __slots__ = ("limits", "used", "_windows", "_tokens", "_share", "_news")
 
     def __init__(self, share: Share | None = None) -> None:
         self.limits = NO_LIMITS
@@ -69,6 +69,7 @@ class Meter:
         self._windows: list[tuple[SlidingWindow, int]] = []
         self._tokens: list[tuple[SlidingWindow, int]] = []
         self._share = share
+        self._news = False  # whether others did something that nobody has looked at
 
     def __repr__(self) -> str:
         return f"<Meter {self.used} used {[window for window, _ in (*self._windows, *self._tokens)]}>"
@@ -161,15 +162,21 @@ class Meter:
         if self._share is not None:
             self._share.give_back(reserved)
 
-    def look(self, now: float) -> None:
-        """Takes note of what other workers did, at the time they did it if it is called often."""
-        if self._share is not None:
-            self._hear(now)
+    def look(self, now: float) -> bool:
+        """Takes note of what other workers did, at the time they did it if it is called often; whether they did anything since the
+        last look.
+        """
+        if self._share is None:
+            return False
+        self._hear(now)
+        news, self._news = self._news, False
+        return news
 
     def _hear(self, now: float) -> None:
         share = self._share
         assert share is not None
         for requests, requested_at, tokens, spent_at in share.growth():
+            self._news = True
             self.used = max(0, self.used + requests)
             if requests > 0:  # one that was given back elsewhere still counts here: which moment it belongs to is not told
                 for window, _ in self._windows:

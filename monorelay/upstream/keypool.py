@@ -326,8 +326,8 @@ class KeyPool:
     def look(self, now: float) -> None:
         """Takes note of what other workers used. Called once a second, it lets their requests count from when they were made."""
         for standing in self._enabled:
-            if standing.is_metered and standing.meter is not None:
-                standing.meter.look(now)
+            if standing.is_metered and standing.meter is not None and standing.meter.look(now):
+                self.changes += 1
 
     # -- telling people
 

@@ -52,6 +52,21 @@ def test_a_quiet_worker_does_not_take_old_requests_for_new_ones(usage: SharedUsa
     assert take(two, 60.0) is not None and take(two, 60.0) is not None and take(one, 60.0) is None
 
 
+def test_what_others_use_is_something_to_keep(usage: SharedUsage) -> None:
+    """One worker writes for all: a look tells it, also when it had to heed the others' use before; a second look tells nothing."""
+    mine, other = (pool_in(usage, seat, Limits(quota=2)) for seat in (0, 1))
+    for asks in (False, True):
+        before = mine.changes
+        other.succeed(taken(other, 0.0), 0.0)
+        assert not asks or take(mine, 0.0) is None
+        mine.look(0.0)
+        assert mine.changes > before
+        before = mine.changes
+        mine.look(0.0)
+        assert mine.changes == before
+    assert [record["used"] for record in mine.snapshot(0.0, 0.0)] == [2]
+
+
 def test_concurrency_is_of_all_workers(usage: SharedUsage) -> None:
     """And comes back when any of them ends a request."""
     one, two = (pool_in(usage, seat, limits_of(concurrency=2)) for seat in (0, 1))
