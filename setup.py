@@ -16,7 +16,7 @@ REQUIRES = ["tornado>=6.2", "pycurl>=7.45.2", "jinja2>=3.1", "pyyaml>=6.0", "cer
 # of hook mark that pytest 10 refuses.
 SUITE = ["pytest>=7.2,<10", "pytest-tornado>=0.8.1", "setuptools<82"]
 # What the suite and `make lint` use when it is there: tests that need one of these skip without it.
-TOOLS = ["openai", "anthropic", "hypothesis", "ruff", "mypy", "types-PyYAML"]
+TOOLS = ["openai", "anthropic", "hypothesis", "pytest-xdist", "ruff", "mypy", "types-PyYAML"]
 
 HERE = Path(__file__).resolve().parent
 
