@@ -56,6 +56,12 @@ def watcher_for(capability: str) -> Watcher:
     return _WATCHERS.get(capability, _UNKNOWN)
 
 
+def is_over(capability: str, chunk: bytes) -> bool:
+    """Whether a finished stream, of which this came last, has said all. Behind the finish_reason of one choice of a chat there may
+    be other choices, and the usage; only its last word is the last."""
+    return _WATCHERS.get(capability) is not _CHAT or chunk.rstrip().endswith(openai_chat.DONE)
+
+
 def _fields(event: Event) -> dict[str, Any]:
     data = event.data
     if len(data) > _PARSED or not data.lstrip().startswith(b"{"):

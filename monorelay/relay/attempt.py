@@ -11,7 +11,8 @@ from monorelay.dialects.interface import Translation
 from monorelay.dialects.refusal_kinds import is_filtered
 from monorelay.plan.resolution import Target
 from monorelay.relay.call import Body, Call
-from monorelay.relay.deliver import Delivering, Delivery
+from monorelay.relay.deliver import Delivery
+from monorelay.relay.delivering import Delivering
 from monorelay.relay.errand import Errand
 from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.rehearsing import start_exchange
@@ -41,6 +42,7 @@ async def attempt(
             keepalive=spec.keepalive,
             stream=errand.asked.stream,
             capability=spec.needs or "",
+            upstream=target.lane.translator.upstream,
             refuses=partial(is_filtered, target.lane.translator.upstream) if may_turn else None,
             refuses_stream=partial(is_filtered_stream, target.lane.translator.upstream) if may_turn else None,
         ),

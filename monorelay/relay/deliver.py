@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from monorelay.dialects.interface import StreamError, Transducer, Translation, Truncated, Usage
+from monorelay.dialects.interface import StreamError, Transducer, Truncated, Usage
 from monorelay.dialects.object_ids import remembered_ids
+from monorelay.dialects.watchers import is_over
 from monorelay.dialects.whole_answers import error_inside, is_in_json, is_json
 from monorelay.errors import UPSTREAM, ErrorBody
-from monorelay.relay.call import Reply
+from monorelay.relay.delivering import Delivering
 from monorelay.relay.inflate import Inflater, Undecodable
 from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
 from monorelay.upstream.interface import Exchange, UpstreamFailure
@@ -39,23 +39,6 @@ REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 FILTERED = StreamError(400, ErrorBody("invalid_request_error", "The answer was filtered.", "content_filter"))
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
-
-
-@dataclass(frozen=True, slots=True)
-class Delivering:
-    """What one delivery needs to know. ``commit`` makes the client's header fields from the upstream's status and fields."""
-
-    reply: Reply
-    translation: Translation
-    commit: Callable[[int, Headers], list[tuple[str, str]]]
-    where: str  # "[provider]", for error messages
-    checked: bool  # whether a whole JSON answer must look whole
-    native: bool  # whether bytes go through as they came; otherwise every answer is read
-    keepalive: float  # seconds; 0 = off
-    stream: bool  # whether a stream was asked for
-    capability: str  # whose objects the answer may name
-    refuses: Callable[[bytes], bool] | None = None  # whether a whole answer says no more than that its content was filtered
-    refuses_stream: Callable[[bytes], bool] | None = None  # the same of a stream, of what was heard so far
 
 
 class Delivery:
@@ -259,6 +242,8 @@ class Delivery:
             self._settle(RefusedInStream(FILTERED, self.headers))
         elif transducer.opened or self._size >= STREAM_HELD:
             self._commit(None)
+            if transducer.finished and is_over(self.about.upstream, data):
+                self._linger()
         elif transducer.error is not None:
             self._abandon()
             self._settle(RefusedInStream(transducer.error, self.headers))
@@ -274,7 +259,7 @@ class Delivery:
             # Committed without content, and now this: the translated error is given out at the end, which is here.
             self._abandon()
             return self._end_stream()
-        if self._transducer.finished and not self._lingers:
+        if self._transducer.finished and not self._lingers and is_over(self.about.upstream, data):
             self._linger()
         if self._size > TRANSLATED_HELD and not self.about.native:  # a translation may keep what it said, to repeat it at the end
             return self._give_up(f"it is larger than the {TRANSLATED_HELD} bytes that can be translated")
@@ -356,9 +341,7 @@ class Delivery:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self._transducer.finished:
-                self._linger()
-            elif self.about.keepalive:
+            if self.about.keepalive:
                 self._timer = self._loop.call_at(now + self.about.keepalive, self._keep_alive)
         else:
             self._on_chunk = self._flow

@@ -243,9 +243,9 @@ def test_an_upstream_that_does_not_end_is_not_waited_for(relay: Relay, upstream:
 
 
 def test_what_comes_late_behind_the_last_content_is_relayed(relay: Relay, upstream: Recorder) -> None:
-    """The usage of a chat, its [DONE]: for each there are three seconds."""
+    """The usage of a chat, its other choices, its [DONE]."""
     events = DIALECTS["chat"].events
-    upstream.answer(streamed(*events[:4], 1.7, *events[4:-1], 1.7, events[-1]))
+    upstream.answer(streamed(*events[:4], 3.5, *events[4:]))
     answer = ask(relay, "chat", "chat", True)
     assert answer.body == b"".join(events) and answer.whole
 
