@@ -543,12 +543,13 @@ def test_a_call_is_held_as_long_as_it_may_be(changing: Relay, upstream: Recorder
 def test_least_busy_spreads_what_is_in_flight(changing: Relay, upstream: Recorder) -> None:
     """30 at once over three keys: ten each."""
     relay = changing
-    relay.reload(reloadable(upstream, key_selection={"strategy": "least-busy"}), outcome="taken|unchanged")
+    providers = {"spread": openai_like(upstream.origin, "spread", "spread-model", keys=THREE)}
+    relay.reload({"server": SERVER, "providers": providers, "key_selection": {"strategy": "least-busy"}})
     gate = threading.Event()
     upstream.rule(lambda request: (gate, *ok(b"{}")))
     with ThreadPoolExecutor(30) as pool:
-        calls = [pool.submit(chat, relay, "spoilt-random") for _ in range(30)]
+        calls = [pool.submit(chat, relay, "spread") for _ in range(30)]
         upstream.wait(30)
-        assert Counter(used(upstream)) == {"a": 10, "b": 10, "c": 10}
         gate.set()
+        assert Counter(used(upstream)) == {"a": 10, "b": 10, "c": 10}
         assert {call.result().status for call in calls} == {200}
