@@ -13,7 +13,9 @@ Each number is eight bytes at a multiple of eight, which processors read and wri
 these totals have grown by since they last looked. Between looking and writing another worker may do the same: so a limit can be
 exceeded by one request per worker, never by more. Rows are given out under a lock of the memory's file.
 
-A worker that is born again begins with nothing in flight. Its pools count from then on; what was before comes from the store.
+Workers are born one after the other, and the first may be serving before the last is there: so each begins with all that the others
+have done in this run. A worker that is born again does not, for that may be long ago and the moments of it are not told: it begins
+with nothing in flight, its pools count from then on, and what was before comes from the store.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from contextlib import contextmanager
 
 ROWS = 4096
 _NAME = 32  # bytes of a row's name, a digest
-_HEAD = 64  # bytes before the names: how many rows are taken
+_HEAD = 64  # bytes before the names: how many rows are taken, and behind the names one for each seat: whether somebody sat there
 _SLOT = 8  # numbers in a slot: 64 bytes, a cache line of its own
 _REQUESTS, _TOKENS, _RESERVED, _IN_FLIGHT, _REQUESTED_AT, _SPENT_AT = range(6)
 
@@ -43,7 +45,8 @@ class SharedUsage:
     def __init__(self, seats: int, rows: int = ROWS) -> None:
         self.seats = seats
         self.rows = rows
-        self._slots_at = _HEAD + rows * _NAME
+        self._seats_at = _HEAD + rows * _NAME
+        self._slots_at = self._seats_at + -(-seats // _HEAD) * _HEAD
         size = self._slots_at + rows * seats * _SLOT * 8
         self._file = os.memfd_create("monorelay-usage", os.MFD_CLOEXEC)
         os.ftruncate(self._file, size)
@@ -61,7 +64,10 @@ class SharedUsage:
         for row in range(self._head[0]):
             base = self._base(row, seat)
             self._numbers[base + _IN_FLIGHT] = self._numbers[base + _RESERVED] = 0
-        return Seat(self, seat)
+        at = self._seats_at + seat
+        is_first_time = not self._memory[at]
+        self._memory[at] = 1
+        return Seat(self, seat, is_first_time)
 
     def row(self, name: str) -> int | None:
         """The row of that name, a new one where there is none yet; None when all are taken."""
@@ -101,11 +107,12 @@ class SharedUsage:
 class Seat:
     """One worker's place in the shared memory."""
 
-    __slots__ = ("_usage", "_seat")
+    __slots__ = ("_usage", "_seat", "_is_first_time")
 
-    def __init__(self, usage: SharedUsage, seat: int) -> None:
+    def __init__(self, usage: SharedUsage, seat: int, is_first_time: bool) -> None:
         self._usage = usage
         self._seat = seat
+        self._is_first_time = is_first_time
 
     @property
     def is_first(self) -> bool:
@@ -118,11 +125,12 @@ class Seat:
         row = usage.row(f"{provider}\n{fingerprint}")
         if row is None:
             return None
-        return Share(usage.slot(row, self._seat), [usage.slot(row, seat) for seat in range(usage.seats) if seat != self._seat])
+        others = [usage.slot(row, seat) for seat in range(usage.seats) if seat != self._seat]
+        return Share(usage.slot(row, self._seat), others, self._is_first_time)
 
 
 class Share:
-    """One worker's part in the use of one key. It begins with what the others have done by then.
+    """One worker's part in the use of one key. ``hears_all`` is whether what the others have done by now is news.
 
     Mutable: its own slot, by the three settlements; ``in_flight`` and ``reserved``, those of the others together, and ``_seen``, by
     ``growth``.
@@ -131,13 +139,16 @@ class Share:
     __slots__ = ("in_flight", "reserved", "_own", "_moments", "_others", "_seen")
 
     def __init__(
-        self, own: tuple[memoryview[int], memoryview[float]], others: list[tuple[memoryview[int], memoryview[float]]]
+        self,
+        own: tuple[memoryview[int], memoryview[float]],
+        others: list[tuple[memoryview[int], memoryview[float]]],
+        hears_all: bool,
     ) -> None:
         self.in_flight = 0
         self.reserved = 0
         self._own, self._moments = own
         self._others = others
-        self._seen = [(numbers[_REQUESTS], numbers[_TOKENS]) for numbers, _ in others]
+        self._seen = [(0, 0) if hears_all else (numbers[_REQUESTS], numbers[_TOKENS]) for numbers, _ in others]
 
     def growth(self) -> list[tuple[int, float, int, float]]:
         """(requests, when the last was, tokens, when the last were) of each worker that did something since the last look."""

@@ -111,6 +111,17 @@ def test_tokens_are_promised_and_then_spent(usage: SharedUsage) -> None:
     assert take(two, 12.0, 800) is not None
 
 
+def test_a_worker_that_is_born_late(usage: SharedUsage) -> None:
+    """The others may have served before it was there: that is of the same limits."""
+    limits = Limits(((60.0, 9),), ((60.0, 1000),), None, 3)
+    one = pool_in(usage, 0, limits)
+    one.succeed(taken(one, 0.0, 400), 0.0, 400)
+    taken(one, 0.0)
+    two = pool_in(usage, 1, limits)
+    assert two.next_free(1.0, tokens=601) == 59.0
+    assert take(two, 1.0, 600) is not None and take(two, 1.0) is None
+
+
 def test_a_worker_that_is_born_again(usage: SharedUsage) -> None:
     """What its forerunner had in flight is over for everybody; it begins to count from then on."""
     one, two = (pool_in(usage, seat, Limits(((60.0, 9),), ((60.0, 1000),), 3)) for seat in (0, 1))
@@ -119,6 +130,7 @@ def test_a_worker_that_is_born_again(usage: SharedUsage) -> None:
     again = pool_in(usage, 0, Limits(((60.0, 9),), ((60.0, 1000),), 3))
     assert two.busy(0.0) == 0 and take(two, 0.0, 1) is not None
     assert again.busy(0.0) == 1 and again.next_free(0.0, tokens=1000) == PROBE_WAIT
+    assert [record["used"] for record in again.snapshot(0.0, 0.0)] == [1]
 
 
 def test_rows_run_out() -> None:
