@@ -114,6 +114,7 @@ def _provider(spec: ProviderSpec, usual: RetrySpec) -> Provider:
         ),
         counts_tokens=any(key.limits.tpm for key in keys),
         fingerprints=frozenset(key.fingerprint for key in keys),
+        telling=frozenset(rule.remaining for rule in spec.rate_limits.remaining),
     )
 
 

@@ -78,6 +78,7 @@ class Provider:
     words: Words = Words()
     counts_tokens: bool = False  # whether some key has a limit of tokens
     fingerprints: frozenset[str] = frozenset()  # of all keys
+    telling: frozenset[str] = frozenset()  # header fields by which an answer says what remains of a limit
 
     @property
     def state(self) -> str:

@@ -66,7 +66,7 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
     """What the attempt said of its key, and of the target. Every loan is settled exactly once."""
     resources = errand.resources
     now = resources.clock.monotonic()
-    if effect is KeyEffect.FINE and isinstance(outcome, Answered) and _is_plain(outcome, target, resources):
+    if effect is KeyEffect.FINE and isinstance(outcome, Answered) and _is_plain(outcome, errand, target):
         pool.succeed(loan, now)  # as nearly every call ends
         return
     name, key = target.provider.name, loan.key
@@ -95,16 +95,22 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
             )
         case KeyEffect.NONE:
             pool.release(loan, now, sent=not (isinstance(outcome, Broke) and outcome.failure.phase in UNSENT))
-    if target.provider.spec.rate_limits.remaining:
+    if target.provider.telling:
         _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
     if not (isinstance(outcome, Answered) and resources.circuits.all_closed and not outcome.broken):
         _judge_target(outcome, status, target, resources, now)
 
 
-def _is_plain(outcome: Answered, target: Target, resources: Resources) -> bool:
+def _is_plain(outcome: Answered, errand: Errand, target: Target) -> bool:
     """Whether this success tells nothing but that the key is fine."""
-    provider = target.provider
-    return not (outcome.broken or provider.counts_tokens or provider.spec.rate_limits.remaining) and resources.circuits.all_closed
+    if outcome.broken or target.provider.counts_tokens or not errand.resources.circuits.all_closed:
+        return False
+    telling = target.provider.telling
+    if telling:
+        for name, _ in errand.trail.upstream_headers:  # a loop, for it runs at every answer, and most tell nothing
+            if name in telling:
+                return False
+    return True
 
 
 def _steer(headers: Sequence[tuple[str, str]], loan: Loan, target: Target, pool: KeyPool, resources: Resources, now: float) -> None:

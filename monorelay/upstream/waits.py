@@ -82,16 +82,16 @@ def cooldown_seconds(headers: Mapping[str, str], body: bytes, now: float, defaul
     said = _said_in(body, rules.body) if rules.body and body else None
     if said is not None:
         return _bounded(said)
-    said = spent(headers, now, rules)
+    said = spent(headers, now, rules, refused=True)
     return default if said is None else said
 
 
-def spent(headers: Mapping[str, str], now: float, rules: WaitRules) -> float | None:
+def spent(headers: Mapping[str, str], now: float, rules: WaitRules, *, refused: bool = False) -> float | None:
     """Seconds until everything that is used up is whole again, between SHORTEST and LONGEST; None where something remains, or
-    nothing is said."""
+    nothing is said. Of a limit that ``refused`` a request nobody has to say that nothing remains."""
     longest = None
     for remaining, reset, format in rules.remaining:
-        left = headers.get(remaining)
+        left = headers.get(remaining, "0" if refused else None)
         if left is None or _seconds(left) != 0.0:
             continue
         wait = read_wait(headers.get(reset, ""), format, _http_date(headers.get("date", "")) or now)

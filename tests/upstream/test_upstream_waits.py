@@ -225,3 +225,21 @@ def test_when_nothing_remains(headers: dict[str, str], seconds: float | None) ->
     assert spent(headers, NOW, REMAINING) == seconds
     assert cooldown_seconds(headers, b"", NOW, DEFAULT, REMAINING) == (DEFAULT if seconds is None else seconds)
     assert cooldown_seconds({**headers, "retry-after": "9"}, b"", NOW, DEFAULT, REMAINING) == 9.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"a-reset": "90"}, 90.0),  # a refusal need not say that nothing remains
+        ({"a-left": "0", "a-reset": "90"}, 90.0),
+        ({"a-left": "7", "a-reset": "90"}, 60.0),  # it was not this limit
+        ({"a-left": "7", "a-reset": "90", "b-reset": "20"}, 20.0),
+        ({"a-reset": "90", "retry-after": "5"}, 5.0),
+        ({"a-reset": "soon"}, 60.0),
+    ],
+)
+def test_a_refusal_is_over_when_its_limit_is_whole_again(headers: dict[str, str], seconds: float) -> None:
+    """Where nothing says how long to wait, the reset of what is used up does; of an answer that was no refusal it must be told."""
+    rules = WaitRules(remaining=(("a-left", "a-reset", "seconds"), ("b-left", "b-reset", "seconds")))
+    assert cooldown_seconds(headers, b"", NOW, 60.0, rules) == seconds
+    assert spent({name: value for name, value in headers.items() if name.endswith("reset")}, NOW, rules) is None
