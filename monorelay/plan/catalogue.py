@@ -14,9 +14,10 @@ from monorelay.errors import MODEL_NOT_FOUND, NOT_FOUND, RelayError
 from monorelay.plan.naming import AUTO, LEVELS, Naming
 from monorelay.plan.near import near_miss, near_misses
 from monorelay.plan.plan import Lane, Plan, Route
-from monorelay.plan.resolution import Leg, Resolution, Step, Target
+from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.plan.resolving import LevelWanted, Resolver, Unserved
 from monorelay.plan.serving import admits, refuse_unusable, served_by
+from monorelay.plan.steps import Step
 
 _REMEMBERED = 8192  # resolutions kept; a plain bound, since names come from clients
 

@@ -13,8 +13,8 @@ from monorelay.config.fields import Origin
 from monorelay.config.problems import Problem, dotted
 from monorelay.plan.naming import AUTO, LEVELS, Naming
 from monorelay.plan.plan import Provider, Route
-from monorelay.plan.resolution import Step
 from monorelay.plan.serving import admits, is_excluded
+from monorelay.plan.steps import Step
 
 Path = tuple[str | int, ...]
 

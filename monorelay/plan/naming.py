@@ -14,7 +14,7 @@ from monorelay.config.routing import RoutingSpec
 from monorelay.plan.globs import compile_glob
 from monorelay.plan.near import fold
 from monorelay.plan.plan import Timeouts
-from monorelay.plan.resolution import Step
+from monorelay.plan.steps import Step
 
 AUTO = "auto"  # the virtual model that looks at the request
 LEVELS = ("simple", "moderate", "complex")

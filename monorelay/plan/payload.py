@@ -32,7 +32,7 @@ from monorelay.dialects.openai_chat import OTHER_NAMES
 from monorelay.dialects.system_prompt import with_system
 from monorelay.plan.body_paths import Edit, Path, inject, override, path_of, remove
 from monorelay.plan.globs import compile_glob, compile_globs
-from monorelay.plan.resolution import Step
+from monorelay.plan.steps import Step
 
 _REMEMBERED = 8192  # programs of one route and model that are kept; a plain bound, since names come from clients
 _SHOWN = 80

@@ -6,7 +6,6 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from monorelay.config.config import Config
 from monorelay.config.limits import LimitsSpec
@@ -20,12 +19,10 @@ from monorelay.dialects.interface import Translator
 from monorelay.dialects.local import LocalAnswer
 from monorelay.dialects.quirks import Quirks
 from monorelay.plan.headers import RequestHeaders, ResponseHeaders
+from monorelay.plan.payload import PayloadProgram
 from monorelay.plan.table import RouteTable
 from monorelay.plan.templates import Scrubber
 from monorelay.plan.urls import UrlProgram
-
-if TYPE_CHECKING:
-    from monorelay.plan.payload import PayloadProgram
 
 
 @dataclass(frozen=True, slots=True)

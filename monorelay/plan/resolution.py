@@ -8,18 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monorelay.config.fields import Origin
 from monorelay.errors import RelayError
 from monorelay.plan.plan import Lane, Provider, Timeouts
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a resolution, for people: what the rule did, and where it is written."""
-
-    rule: str
-    text: str
-    origin: Origin | None = None
+from monorelay.plan.steps import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from monorelay.plan.globs import compile_glob
 from monorelay.plan.naming import AUTO, Naming
 from monorelay.plan.near import near_miss
 from monorelay.plan.plan import Lane, Plan, Provider
-from monorelay.plan.resolution import Leg, Resolution, Step, Target
+from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.plan.serving import Find, Served, find_all, find_one, is_excluded, refuse_unusable
+from monorelay.plan.steps import Step
 
 _DEEPEST = 16  # cascades within cascades; the files are refused where they go round in a circle
 _INPUT_SHARE = 3  # tokens sent for each one that comes back, when prices are compared

@@ -14,7 +14,7 @@ from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import NO_KEYS, PROVIDER_DISABLED, RelayError
 from monorelay.plan.near import fold
 from monorelay.plan.plan import Provider
-from monorelay.plan.resolution import Step
+from monorelay.plan.steps import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from monorelay.dialects.conversation import conversation_of
 from monorelay.dialects.signatures import holds_signatures
-from monorelay.plan.resolution import Resolution, Target
+from monorelay.plan.resolution import Resolution
 from monorelay.plan.resolving import LevelWanted
 from monorelay.relay.affinity import CACHE_KEY, Pin, session_of
 from monorelay.relay.call import Asked, Call
 from monorelay.relay.complexity import Score, score_of
-from monorelay.relay.outcome import Answered
 from monorelay.relay.resources import Resources
 from monorelay.store.objects import Owner
-
-if TYPE_CHECKING:
-    from monorelay.relay.errand import Errand
 
 
 @dataclass(slots=True, eq=False)
@@ -122,21 +117,3 @@ def _ids(call: Call, asked: Asked) -> Iterator[str]:
         value = asked.json.get(name)
         if isinstance(value, str) and value:
             yield value
-
-
-def remember(errand: Errand, target: Target, answered: Answered) -> None:
-    """Keeps who made the objects of this answer, so that later calls about them find their way back; and where its conversation was
-    answered.
-    """
-    call, resources, key = errand.call, errand.resources, errand.trail.key
-    if call.method == "DELETE":
-        for value in call.parameters.values():
-            resources.objects.forget(unquote(value))
-    elif key is not None:
-        for object_id in answered.made:
-            # What a client only looks at may be content that somebody wrote: it never moves an object that is known already.
-            if call.method == "POST" or resources.objects.recall(object_id) is None:
-                resources.objects.remember(object_id, Owner(target.provider.name, key.fingerprint))
-        if errand.aim.session:
-            until = resources.clock.monotonic() + call.plan.config.routing.affinity.ttl
-            resources.affinity.keep(errand.aim.session, target, key.fingerprint, until)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from monorelay.errors import NOT_ADMIN, RelayError
-from monorelay.plan.resolution import Leg, Step, Target
+from monorelay.plan.resolution import Leg, Target
+from monorelay.plan.steps import Step
 from monorelay.relay.aim import Aim, take_aim
 from monorelay.relay.call import Asked, Body, Call, Reply, read_body
 from monorelay.relay.refusal import JSON

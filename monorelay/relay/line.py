@@ -15,7 +15,7 @@ from monorelay.dialects.interface import Translation
 from monorelay.dialects.local import LOCAL
 from monorelay.errors import PROXY, RelayError
 from monorelay.plan.resolution import Target
-from monorelay.relay.aim import remember, take_aim
+from monorelay.relay.aim import take_aim
 from monorelay.relay.attempt import attempt
 from monorelay.relay.call import Body, Call, Reply, read_body
 from monorelay.relay.course import Course, wait_for_client
@@ -25,6 +25,7 @@ from monorelay.relay.keys import choose_key, effect_of, no_keys, settle_key, tol
 from monorelay.relay.local import answer_locally
 from monorelay.relay.outcome import Answered, Left, Outcome, Refused, RefusedInStream
 from monorelay.relay.refusal import refuse, relay_refusal, upstream_error
+from monorelay.relay.remembering import remember
 from monorelay.relay.resources import Resources
 from monorelay.relay.sending import begin_translation
 from monorelay.relay.trail import Trail
