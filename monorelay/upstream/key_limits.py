@@ -19,6 +19,7 @@ from monorelay.upstream.shared_usage import Share
 from monorelay.upstream.sliding_window import SlidingWindow
 
 PROBE_WAIT = 1.0  # what is said where the wait depends on when a request in flight ends
+LONG = 3600.0  # seconds of a window; a request that does not go out is given back long before
 NAMES = {60.0: "rpm", 18_000.0: "5h", 86_400.0: "1d", 604_800.0: "7d"}
 
 
@@ -175,12 +176,16 @@ class Meter:
     def _hear(self, now: float) -> None:
         share = self._share
         assert share is not None
-        for requests, requested_at, tokens, spent_at in share.growth():
+        for requests, requested_at, tokens, spent_at, given in share.growth():
             self._news = True
-            self.used = max(0, self.used + requests)
-            if requests > 0:  # one that was given back elsewhere still counts here: which moment it belongs to is not told
-                for window, _ in self._windows:
+            self.used = max(0, self.used + requests - given)
+            for window, _ in self._windows:
+                if requests > 0:
                     window.add(requested_at, requests)
+                # Which moment it belongs to is not told. Where it surely still counts, the oldest goes in its place: what is left
+                # counts too long, never too short. A short window is whole again soon.
+                if given > 0 and window.span >= LONG:
+                    window.take_oldest(now, given)
             if tokens > 0:
                 for window, _ in self._tokens:
                     window.add(spent_at, tokens)

@@ -3,11 +3,12 @@
 The master makes a ``SharedUsage`` before it forks; each worker takes its ``Seat``, and the pools of its providers get a ``Share``
 for every key that has limits. A key is a row, a worker's part of the row is a slot, and only that worker writes it:
 
-    requests   how many it has reserved, ever (one that never went out is taken off again)
+    requests   how many it has reserved, ever
+    given      how many of them never went out, and were given back
     tokens     how many its finished requests have spent, ever
     reserved   tokens of its requests in flight
     in_flight  its requests in flight
-    and when it last added to the first two
+    and when it last added to requests and to tokens
 
 Each number is eight bytes at a multiple of eight, which processors read and write at once. The others add to their own windows what
 these totals have grown by since they last looked. Between looking and writing another worker may do the same: so a limit can be
@@ -31,7 +32,7 @@ ROWS = 4096
 _NAME = 32  # bytes of a row's name, a digest
 _HEAD = 64  # bytes before the names: how many rows are taken, and behind the names one for each seat: whether somebody sat there
 _SLOT = 8  # numbers in a slot: 64 bytes, a cache line of its own
-_REQUESTS, _TOKENS, _RESERVED, _IN_FLIGHT, _REQUESTED_AT, _SPENT_AT = range(6)
+_REQUESTS, _TOKENS, _RESERVED, _IN_FLIGHT, _REQUESTED_AT, _SPENT_AT, _GIVEN = range(7)
 
 
 class SharedUsage:
@@ -148,21 +149,24 @@ class Share:
         self.reserved = 0
         self._own, self._moments = own
         self._others = others
-        self._seen = [(0, 0) if hears_all else (numbers[_REQUESTS], numbers[_TOKENS]) for numbers, _ in others]
+        totals = ((numbers[_REQUESTS], numbers[_TOKENS], numbers[_GIVEN]) for numbers, _ in others)
+        self._seen = [(0, 0, 0) if hears_all else total for total in totals]
 
-    def growth(self) -> list[tuple[int, float, int, float]]:
-        """(requests, when the last was, tokens, when the last were) of each worker that did something since the last look."""
+    def growth(self) -> list[tuple[int, float, int, float, int]]:
+        """(requests, when the last was, tokens, when the last were, requests given back) of each worker that did something since
+        the last look. What is given back is told apart: it may be long since it was reserved, while others are new."""
         found = []
         in_flight = reserved = 0
         for place, (numbers, moments) in enumerate(self._others):
             in_flight += numbers[_IN_FLIGHT]
             reserved += numbers[_RESERVED]
             # The totals are read before their moments and written after them: a moment may be too late, never too early.
-            now = numbers[_REQUESTS], numbers[_TOKENS]
+            now = numbers[_REQUESTS], numbers[_TOKENS], numbers[_GIVEN]
             before = self._seen[place]
             if now != before:
                 self._seen[place] = now
-                found.append((now[0] - before[0], moments[_REQUESTED_AT], now[1] - before[1], moments[_SPENT_AT]))
+                requests, tokens, given = (new - old for new, old in zip(now, before, strict=True))
+                found.append((requests, moments[_REQUESTED_AT], tokens, moments[_SPENT_AT], given))
         self.in_flight, self.reserved = in_flight, reserved
         return found
 
@@ -181,7 +185,7 @@ class Share:
         self._end(reserved)
 
     def give_back(self, reserved: int) -> None:
-        self._own[_REQUESTS] -= 1
+        self._own[_GIVEN] += 1
         self._end(reserved)
 
     def _end(self, reserved: int) -> None:

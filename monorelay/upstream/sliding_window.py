@@ -64,6 +64,18 @@ class SlidingWindow:
                     self._total -= amount
                 return
 
+    def take_oldest(self, now: float, amount: float) -> None:
+        """Takes so much of what counts the shortest time from now on."""
+        self.live(now)
+        buckets = self._buckets
+        while amount > 0 and buckets:
+            taken = min(amount, buckets[0][2])
+            buckets[0][2] -= taken
+            self._total -= taken
+            amount -= taken
+            if not buckets[0][2]:
+                buckets.popleft()
+
     def free_at(self, now: float, amount: float, limit: float) -> float:
         """The first moment from ``now`` on when ``amount`` (at most the limit) more fits under the limit, if nothing else comes."""
         excess = self.live(now) + amount - limit

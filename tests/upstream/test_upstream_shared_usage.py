@@ -99,6 +99,29 @@ def test_quotas_are_of_all_workers(usage: SharedUsage) -> None:
     assert one.snapshot(0.0, 0.0)[0]["used"] == two.snapshot(0.0, 0.0)[0]["used"] == 2
 
 
+def test_what_never_went_out_does_not_fill_the_windows_of_others(usage: SharedUsage) -> None:
+    """An outage in which no connection is made costs nobody the day's allowance: what is given back is given back everywhere."""
+    one, two = (pool_in(usage, seat, limits_of(windows=((86_400.0, 10),))) for seat in (0, 1))
+    sent = taken(two, 0.0)
+    for number in range(50):
+        one.release(taken(one, 10.0 + number), 20.0 + number, sent=False)
+        two.look(20.5 + number)
+    two.succeed(sent, 70.0)
+    assert sum(take(two, 80.0) is not None for _ in range(20)) == 9
+    assert take(one, 81.0) is None and one.next_free(81.0) == 86_399.0
+
+
+def test_what_is_given_back_late_hides_nothing_new(usage: SharedUsage) -> None:
+    """Requests that time out in one second, and new ones in the same: the new ones count, though the sum is as before."""
+    one, two = (pool_in(usage, seat, limits_of(rps=2)) for seat in (0, 1))
+    old = [taken(one, 0.0), taken(one, 0.0)]
+    two.look(0.5)
+    for loan in old:
+        one.release(loan, 10.0, sent=False)
+    taken(one, 10.0), taken(one, 10.0)
+    assert take(two, 10.1) is None and two.next_free(10.1) == pytest.approx(0.9)
+
+
 def test_tokens_are_promised_and_then_spent(usage: SharedUsage) -> None:
     """While a request is in flight its estimate counts elsewhere, afterwards the true number."""
     one, two = (pool_in(usage, seat, limits_of(tpm=1000)) for seat in (0, 1))

@@ -89,3 +89,16 @@ def test_a_window_survives_being_written_down() -> None:
     assert new.live(121.0) == 0
     new.restore([(-1e9, 4)], 121.0)
     assert new.live(121.0) == 4
+
+
+def test_the_oldest_goes_first() -> None:
+    """What is taken out without its moment is what would have counted the shortest time; there may be less than that."""
+    window = SlidingWindow(60.0)
+    window.add(0.0, 2)
+    window.add(10.0, 3)
+    window.take_oldest(20.0, 3)
+    assert [window.live(20.0), window.live(69.0), window.live(70.0)] == [2, 2, 0]
+    window.add(80.0, 1)
+    window.take_oldest(80.0, 5)
+    window.add(81.0, 1)
+    assert [window.live(82.0), window.live(141.0)] == [1, 0]
