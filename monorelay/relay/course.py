@@ -22,19 +22,33 @@ from monorelay.relay.affinity import Pin
 from monorelay.relay.balance import ordered
 from monorelay.relay.call import Reply
 from monorelay.relay.errand import Errand
+from monorelay.relay.keys import expected_tokens
 from monorelay.relay.resources import Resources
 from monorelay.relay.trail import Trail
+from monorelay.relay.verdict import KeyEffect, judge
 from monorelay.upstream.upload import Upload
 
 LISTED = 20  # failures that a cascade_error names
+LEAST_WAIT = 0.01  # seconds: a key that seems free and is not must not be asked for again and again in no time
 
 
 class Course:
-    """Mutable: what is still to be asked (``_ahead``), what was put off (``_resort``), what failed, whether it has turned, and how
-    long it may still be held.
+    """Mutable: what is still to be asked (``_ahead``), what was put off (``_resort``), what failed, whether it has turned, how long
+    it may still be held, and whether it has had its last look.
     """
 
-    __slots__ = ("_resolution", "_resources", "_trail", "_pin", "_ahead", "_resort", "_failures", "_turned", "_patience")
+    __slots__ = (
+        "_resolution",
+        "_resources",
+        "_trail",
+        "_pin",
+        "_ahead",
+        "_resort",
+        "_failures",
+        "_turned",
+        "_patience",
+        "_has_looked",
+    )
 
     def __init__(self, resolution: Resolution, pin: Pin | None, trail: Trail, resources: Resources, hold: float) -> None:
         self._resolution = resolution
@@ -47,6 +61,7 @@ class Course:
         self._failures: list[tuple[str, RelayError, Target | None]] = []
         self._turned = False
         self._patience = hold
+        self._has_looked = False
         if not resolution.is_plain:
             self._take(resolution.legs)
 
@@ -99,29 +114,37 @@ class Course:
         return True
 
     async def holds(self, errand: Errand) -> bool:
-        """Waits for the soonest key of those that were asked, if that is allowed and worth it; whether to go on."""
+        """Waits for the soonest key of those that were asked, if that is allowed and worth it; whether to go on.
+
+        Without patience there is a last look, once, at targets whose key became free while others were asked.
+        """
         reply, body, resources = errand.reply, errand.body, self._resources
-        if self._patience <= 0.0 or reply.gone or (isinstance(body, Upload) and body.taken):
+        if reply.gone or (isinstance(body, Upload) and body.taken):
             return False
+        if self._patience <= 0.0:
+            if self._has_looked or len(self._failures) < 2:
+                return False
+            self._has_looked = True
         now = resources.clock.monotonic()
         waits: list[tuple[float, Target]] = []
         for _, error, target in self._failures:
-            if target is not None and error.body.type == NO_KEYS.type:
-                wait = error.retry_after  # where tokens count, only the refusal knew how many; else it may be out of date
-                if not target.provider.counts_tokens:
-                    wait = resources.pool(target.provider.name).next_free(now, target.model)
-                if wait is not None:
-                    waits.append((wait, target))
+            is_refused = judge(error.upstream_status).key is KeyEffect.REST  # the others may be no more than at their limits
+            if target is None or not (is_refused or error.body.type == NO_KEYS.type):
+                continue
+            wait = resources.pool(target.provider.name).next_free(now, target.model, expected_tokens(errand, target))
+            if wait is not None and (wait > 0.0 or not is_refused):
+                waits.append((wait, target))
         soonest = min((wait for wait, _ in waits), default=inf)
-        if soonest > self._patience or not resources.holding.enter():
+        if soonest > max(0.0, self._patience) or not resources.holding.enter():
             return False
         try:
-            await wait_for_client(reply, soonest + resources.holding.delay(self._patience - soonest, resources.draw()))
+            delay = resources.holding.delay(max(0.0, self._patience - soonest), resources.draw())
+            await wait_for_client(reply, max(soonest + delay, LEAST_WAIT))
         finally:
             resources.holding.leave()
         if reply.gone:
             return False
-        self._patience -= max(0.01, resources.clock.monotonic() - now)
+        self._patience -= max(LEAST_WAIT, resources.clock.monotonic() - now)
         ready = [target for wait, target in waits if wait <= soonest]
         self._failures = [failure for failure in self._failures if failure[2] not in ready]
         self._ahead.extend(ready)

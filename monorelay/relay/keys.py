@@ -28,7 +28,7 @@ def choose_key(errand: Errand, target: Target, pool: KeyPool, tried: list[str]) 
     """A usable key of this call's own generation, whatever a reload since then has brought or taken away."""
     resources = errand.resources
     now = resources.clock.monotonic()
-    tokens = _expected_tokens(errand) if target.provider.counts_tokens else 0
+    tokens = expected_tokens(errand, target)
     wall = resources.clock.now()
     while (
         loan := pool.choose(now, resources.draw, tried=tried, prefer=errand.aim.key, model=target.model, tokens=tokens, wall=wall)
@@ -46,8 +46,10 @@ def choose_key(errand: Errand, target: Target, pool: KeyPool, tried: list[str]) 
     return None
 
 
-def _expected_tokens(errand: Errand) -> int:
-    """What a limit of tokens is charged until the upstream tells the true number."""
+def expected_tokens(errand: Errand, target: Target) -> int:
+    """What a limit of tokens is charged until the upstream tells the true number; 0 where no key of the target has such a limit."""
+    if not target.provider.counts_tokens:
+        return 0
     body = errand.asked.json
     limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
     allowed = next((limit for limit in limits if isinstance(limit, int) and limit > 0), 0)
@@ -168,7 +170,7 @@ def no_keys(errand: Errand, target: Target, pool: KeyPool) -> RelayError:
     """The sentence that says why no key is usable for this call, and when the next one will be."""
     name = target.provider.name
     now = errand.resources.clock.monotonic()
-    tokens = _expected_tokens(errand) if target.provider.counts_tokens else 0
+    tokens = expected_tokens(errand, target)
     states = pool.states(now, target.model, tokens, wall=errand.resources.clock.now())
     soonest = pool.next_free(now, target.model, tokens)
     able = [state for state in states if state.reason not in ("disabled", "expired")]

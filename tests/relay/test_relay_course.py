@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -14,6 +15,7 @@ from relay_stage import JSON, SSE, Stage, chat, play, provider, route
 from monorelay.config.balancing import BalancingSpec
 from monorelay.config.cascades import CascadeSpec
 from monorelay.config.circuit import CircuitSpec
+from monorelay.config.limits import LimitsSpec
 from monorelay.config.refusals import RefusalsSpec
 from monorelay.config.retry import IgnoreSpec, RetrySpec
 from monorelay.upstream.scripted import Chunk, End, Head, failing, reply
@@ -506,6 +508,58 @@ def test_those_who_wait_do_not_all_go_at_once() -> None:
         await asyncio.wait_for(asyncio.gather(*(stage.begin(chat()) for _ in range(40))), 5)
         assert len(stage.engine.requests) < 50
         ticking.cancel()
+
+    play(scene)
+
+
+def test_the_wait_is_for_a_key_that_takes_this_request() -> None:
+    """Where a limit of tokens leaves room for a smaller one only, the call waits until there is room for it."""
+
+    async def scene() -> None:
+        limited = tuple(replace(key, limits=LimitsSpec(tpm=1000)) for key in keys("k1"))
+        stage = Stage(provider("one", keys=limited, include=("m",)), scripts=[lambda request: OK], hold=100.0)
+        assert (await stage.carry(chat(max_tokens=900))).status == 200
+        task = stage.begin(chat(max_tokens=900))
+        for _ in range(5):
+            await asyncio.sleep(0.02)
+            assert not task.done()
+        task.cancel()
+        stage = Stage(provider("one", keys=limited, include=("m",)), scripts=[lambda request: OK], hold=10.0)
+        await stage.carry(chat(max_tokens=900))
+        answer = await stage.carry(chat(max_tokens=900))
+        assert (answer.error["type"], answer.headers["retry-after"]) == ("no_keys", "60")
+        assert "at its limits" in answer.error["message"]
+
+    play(scene)
+
+
+def test_a_call_waits_where_one_key_was_refused_and_another_is_busy(expect_logs: Any) -> None:
+    """That somebody refused a key says nothing of the others: the next is free in a moment."""
+    expect_logs("it rests for")
+
+    async def scene() -> None:
+        limited = tuple(replace(key, limits=LimitsSpec(rps=1)) for key in keys("k1", "k2"))
+        stage = Stage(provider("one", keys=limited, include=("m",)), scripts=[OK, REFUSED_KEY, OK], hold=5.0)
+        ticking = asyncio.ensure_future(_tick(stage))
+        assert [(await stage.carry(chat())).status for _ in range(2)] == [200, 200]
+        assert len(stage.engine.requests) == 3
+        ticking.cancel()
+
+    play(scene)
+
+
+def test_a_key_that_became_free_meanwhile_is_asked() -> None:
+    """Without any patience too: nobody waits for it. Once; then the answer stands."""
+
+    async def scene() -> None:
+        for last, status in ((OK, 200), (LIMITED, 503)):
+            stage = stage_of(reply(429, b"", [JSON, ("retry-after", "5")]), (), DOWN, last)
+            task = stage.begin(chat(model="all"))
+            second = await stage.engine.exchange(1)
+            stage.clock.advance(6.0)
+            second.push(*failing("first_byte"))
+            await asyncio.wait_for(task, 2)
+            assert asked(stage) == ["one", "two", "three", "one"] and stage.reply.status == status
 
     play(scene)
 
