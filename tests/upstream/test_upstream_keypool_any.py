@@ -36,7 +36,13 @@ expiries = some.sampled_from([None] * 9 + [WALL + 5.0, WALL + 100.0, WALL + 600.
 keys = some.builds(
     Key, some.just(""), some.just(""), some.integers(0, 3), some.sampled_from([True] * 9 + [False]), expiries, limits
 )
-rules = some.builds(PoolRules, some.sampled_from(STRATEGIES), some.just(60.0), some.sampled_from(["key", "key+model", "account"]))
+rules = some.builds(
+    PoolRules,
+    some.sampled_from(STRATEGIES),
+    some.just(60.0),
+    some.sampled_from(["key", "key+model", "account"]),
+    some.sampled_from([0.0, 10.0]),
+)
 
 
 @dataclass
@@ -57,6 +63,8 @@ class Known:
     cooling: dict[str, float] = field(default_factory=dict)
     steered: dict[str, float] = field(default_factory=dict)
     logs: dict[tuple[str, float], list[Entry]] = field(default_factory=dict)
+    is_aside: bool = False
+    is_proved: bool = True  # by a success since its last cooldown, or nobody asks
 
     def adopt(self, key: Key) -> None:
         self.key = key
@@ -64,12 +72,18 @@ class Known:
         self.logs = {name: self.logs.get(name, []) for name in named}
 
     def cool(self, until: float, model: str) -> None:
-        self.cooling[model] = max(self.cooling.get(model, 0.0), until)
+        if until > self.cooling.get(model, 0.0):
+            self.cooling[model] = until
+            self.is_proved = self.is_proved and bool(model)
+
+    def forgive(self, began: float) -> None:
+        if self.refusals and began >= self.resting_until:
+            self.refusals, self.resting_until = 0, 0.0
 
     def out_of_use(self, now: float, model: str) -> bool:
         expired = self.key.expires_at is not None and WALL + now >= self.key.expires_at
         probation = self.refusals > 0 and (self.resting_until > now or self.in_flight > 0)
-        return expired or probation or any(self.cooling.get(name, 0.0) > now for name in ("", model))
+        return self.is_aside or expired or probation or any(self.cooling.get(name, 0.0) > now for name in ("", model))
 
     def at_limit(self, now: float, tokens: int, late: float) -> bool:
         """``late`` is the share of a window that an entry may count too long."""
@@ -107,6 +121,8 @@ class AnyHistory(RuleBasedStateMachine):
         return tuple(Key(name, name, key.weight, key.enabled, key.expires_at, key.limits) for name, key in sorted(found.items()))
 
     def _adopted(self, found: dict[str, Key], rules: PoolRules) -> None:
+        if self.known and rules.slow_start != self.pool_rules.slow_start:
+            self._expect_no_easing()
         self.pool_rules = rules
         self.here = {key.fingerprint: key for key in self._named(found)}
         for name, key in self.here.items():
@@ -116,6 +132,11 @@ class AnyHistory(RuleBasedStateMachine):
                 self.known[name].cool(self.account_until, "")
             self.known[name].adopt(key)
         self.unknown -= set(found)
+
+    def _expect_no_easing(self) -> None:
+        """Who was eased in, and how far, is not kept."""
+        for known in self.known.values():
+            known.is_proved = True
 
     # -- what happens
 
@@ -143,6 +164,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.pool.restore(records, self.now, WALL + self.now)
         self.unknown = {name for name in self.known if name not in self.here}  # until a reload brings them back
         self.account_until = 0.0
+        self._expect_no_easing()
+        for known in self.known.values():
+            known.is_aside = False
         self.late += 1 / 128 + 0.001
 
     @rule(
@@ -175,6 +199,16 @@ class AnyHistory(RuleBasedStateMachine):
             if how and self.out:
                 self._settle(number * 7, how, spent, ticks * (number % 3))
 
+    @rule(name=some.sampled_from(PRINTS), model=some.sampled_from(MODELS), chance=some.floats(0, 1, exclude_max=True))
+    def choose_after_a_cooldown(self, name: str, model: str, chance: float) -> None:
+        """One key was refused a moment ago and is in use again: where the others are well it is their turn."""
+        self._choose(set(), name, model, 0, chance)
+        if self.out and self.out[-1][0].key.fingerprint == name:
+            self._settle(len(self.out) - 1, "cool", None, 1)
+        self.now += 2 * TICK
+        for prefer in (name, None, None, None):
+            self._choose(set(), prefer, model, 0, chance)
+
     def _choose(self, tried: set[str], prefer: str | None, model: str, tokens: int, chance: float) -> None:
         now = self.now
         loan = self.pool.choose(now, lambda: chance, tried=tried, prefer=prefer, model=model, tokens=tokens, wall=WALL + now)
@@ -188,10 +222,10 @@ class AnyHistory(RuleBasedStateMachine):
         assert self.here[name].enabled and loan.key == self.here[name] and name not in tried
         assert not known.out_of_use(now, model)
         assert not known.at_limit(now, tokens, 0.0)
-        if name != prefer and self._steered(known, model):
+        if name != prefer and (self._steered(known, model) or self._is_eased(known)):
             for other, key in self.here.items():
                 other_known = self.known[other]
-                better = not self._steered(other_known, model) and not other_known.out_of_use(now, model)
+                better = not self._is_poor(other_known, model) and not other_known.out_of_use(now, model)
                 assert not better or not key.enabled or other in tried or other_known.at_limit(now, tokens, self.late)
         self._lent(loan, known, tokens)
 
@@ -218,6 +252,16 @@ class AnyHistory(RuleBasedStateMachine):
                 known.logs[kind, span].append(entry)
         self.out.append((loan, known, counted, entries))
 
+    def _is_eased(self, known: Known) -> bool:
+        """It is in use, and has not answered since its cooldown, which ended a moment ago."""
+        ended = known.cooling.get("", 0.0)
+        return not known.is_proved and known.in_flight > 0 and ended <= self.now < ended + self.pool_rules.slow_start
+
+    def _is_poor(self, known: Known, model: str) -> bool:
+        """It may be a poor choice."""
+        cooled = max(known.cooling.get("", 0.0), known.cooling.get(model, 0.0))
+        return self._steered(known, model) or 0.0 < cooled and self.now < cooled + self.pool_rules.slow_start
+
     def _steered(self, known: Known, model: str) -> bool:
         return any(known.steered.get(name, 0.0) > self.now for name in ("", model))
 
@@ -240,8 +284,8 @@ class AnyHistory(RuleBasedStateMachine):
         match how:
             case "succeed":
                 self.pool.succeed(loan, now, spent)
-                if loan.at >= known.resting_until:
-                    known.refusals = 0
+                known.forgive(loan.at)
+                known.is_proved = known.is_proved or loan.at >= known.cooling.get("", 0.0)
             case "cool":
                 self.pool.cool(loan, until)
                 self._cool(loan.key.fingerprint, until, loan.model)
@@ -309,8 +353,22 @@ class AnyHistory(RuleBasedStateMachine):
             case "rest":
                 known.resting_until = max(known.resting_until, until)
                 known.refusals = max(known.refusals, 1)
-            case "fine" if until >= known.resting_until:
-                known.refusals = 0
+            case "fine":
+                known.forgive(until)
+
+    @rule(names=some.sets(some.sampled_from(PRINTS), max_size=2))
+    def read_balances(self, names: set[str]) -> None:
+        """Those without credit are out of use until somebody says otherwise."""
+        self.pool.set_aside(frozenset(names))
+        for name, known in self.known.items():
+            known.is_aside = name in names and name not in self.unknown
+
+    @rule(name=some.sampled_from(PRINTS))
+    def pay(self, name: str) -> None:
+        """Whatever a key was refused for is no more."""
+        self.pool.end_rest(name)
+        if name in self.known and name not in self.unknown:
+            self.known[name].forgive(self.known[name].resting_until)
 
     # -- what always holds
 
