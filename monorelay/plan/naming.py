@@ -49,6 +49,10 @@ class Naming:
                 return model, provider
         return requested, None
 
+    def is_virtual(self, name: str) -> bool:
+        """Whether no provider was ever told this name."""
+        return name in self.aliases or name in self.cascades or (name == AUTO and self.auto is not None)
+
     def follow_aliases(self, name: str, steps: list[Step]) -> tuple[str, str | None]:
         seen = set()
         while name in self.aliases and name not in seen:

@@ -2,6 +2,9 @@
 
 A name may lead to several legs: a cascade, ``auto``, and what ``fallbacks`` add. A request that names its provider itself asked for
 that one, and gets no other. In a cascade a name that leads nowhere is a leg with a refusal: the others still count.
+
+``model@provider`` is that provider's own name of a model. Where the provider is named beside the model (by an object that it made,
+by a header), the name is what it always is, an alias or a cascade too, and of its targets those at that provider count.
 """
 
 from __future__ import annotations
@@ -64,8 +67,10 @@ class Resolver:
                 raise RelayError(
                     INVALID_REQUEST, f"The model says provider '{chosen}', the request says '{pinned}'.", param="model"
                 )
-            chosen = pinned
             steps.append(Step("pinned", f"the request names provider {pinned}"))
+            if chosen is None and self._naming.is_virtual(name):
+                return self._pinned(self.resolve(lanes, name, level=level), pinned, lanes, steps)
+            chosen = pinned
         if chosen is not None:
             return Resolution((self._at(chosen, name, lanes, steps),), tuple(steps))
         name, chosen = self._naming.follow_aliases(name, steps)
@@ -84,6 +89,34 @@ class Resolver:
         if fallbacks is None:
             return Resolution((leg,), tuple(steps))
         return self._cascade(name, (leg,), fallbacks, lanes, level, steps)
+
+    def _pinned(self, whole: Resolution, provider: str, lanes: Mapping[str, Lane], steps: list[Step]) -> Resolution:
+        """Of all that the name stands for what is at this provider; with nothing there, the models that it has all the same."""
+        steps += whole.steps
+        legs, context_length, content_filter = (
+            tuple(
+                Leg(leg.model, kept, leg.strategy)
+                for leg in line
+                if (kept := tuple(target for target in leg.targets if target.provider.name == provider))
+            )
+            for line in (whole.legs, whole.context_length, whole.content_filter)
+        )
+        if not legs:
+            legs = self._at_any(provider, [self._naming.split(leg.model, [])[0] for leg in whole.legs], lanes, steps)
+        return Resolution(legs, tuple(steps), context_length, content_filter, whole.cascade)
+
+    def _at_any(self, provider: str, models: Iterable[str], lanes: Mapping[str, Lane], steps: list[Step]) -> tuple[Leg, ...]:
+        """Those of these models that the provider has. Raises RelayError where it has none."""
+        legs: list[Leg] = []
+        refusals: list[RelayError] = []
+        for model in models:
+            try:
+                legs.append(self._at(provider, model, lanes, steps))
+            except RelayError as error:
+                refusals.append(error)
+        if not legs:
+            raise refusals[0]
+        return _distinct(legs)
 
     # ------------------------------------------------------------------ several legs
 

@@ -108,6 +108,42 @@ def test_a_provider_named_beside_the_model_has_no_fallback() -> None:
     assert told(resolve(book, "small", pinned="second").legs) == "small@second"
 
 
+@pytest.mark.parametrize(
+    ("requested", "pinned", "legs"),
+    [
+        ("quick", "first", "big@first"),  # an alias, by whatever means the provider was named
+        ("smart", "second", "small@second"),  # of a cascade what is there
+        ("nested", "first", "big@first | shared@first"),
+        ("away", "lister", "big@lister"),  # what it leads to elsewhere, if this provider has it too
+        ("lost", "second", "model_not_found"),
+        ("smart", "off", "provider_disabled"),
+        ("auto", "second", "small@second"),
+        ("looks", "first", "big@first"),
+        ("quick", "second", "model_not_found"),
+        ("smart@lister", "lister", "smart@lister"),
+    ],
+)
+def test_a_virtual_name_at_a_provider_named_beside_it(requested: str, pinned: str, legs: str) -> None:
+    """By an object that it made, or by a header: the name stays what it is, and of its targets those at that provider count."""
+    book = catalogue(cascades=CASCADES, aliases=ALIASES, fallbacks=FALLBACKS[:1], complexity=AUTO)
+    try:
+        found = told(resolve(book, requested, "simple", pinned).legs)
+    except RelayError as error:
+        found = error.body.type
+    assert found == legs
+
+
+def test_auto_at_a_provider_named_beside_it_looks_at_the_request() -> None:
+    with pytest.raises(LevelWanted):
+        resolve(catalogue(complexity=AUTO), "auto", pinned="second")
+
+
+def test_what_stands_in_for_length_is_at_the_named_provider_too() -> None:
+    book = catalogue(cascades=(CascadeSpec("both", ("big", "small"), context_length=("shared@second", "shared@first")),))
+    found = resolve(book, "both", pinned="second")
+    assert (told(found.legs), told(found.context_length), found.cascade) == ("small@second", "shared@second", "both")
+
+
 def test_fallbacks_bring_their_other_lines() -> None:
     assert told(resolve(catalogue(cascades=CASCADES, fallbacks=FALLBACKS), "small").context_length) == "big@first"
 
