@@ -135,17 +135,19 @@ class Course:
             if wait is not None and (wait > 0.0 or not is_refused):
                 waits.append((wait, target))
         soonest = min((wait for wait, _ in waits), default=inf)
-        if soonest > max(0.0, self._patience) or not resources.holding.enter():
+        providers = {target.provider.name for _, target in waits}
+        wake = resources.holding.enter(providers) if soonest <= max(0.0, self._patience) else None
+        if wake is None:
             return False
         try:
             delay = resources.holding.delay(max(0.0, self._patience - soonest), resources.draw())
-            await wait_for_client(reply, max(soonest + delay, LEAST_WAIT))
+            await wait_for_client(reply, max(soonest + delay, LEAST_WAIT), wake)
         finally:
-            resources.holding.leave()
+            resources.holding.leave(providers, wake)
         if reply.gone:
             return False
         self._patience -= max(LEAST_WAIT, resources.clock.monotonic() - now)
-        ready = [target for wait, target in waits if wait <= soonest]
+        ready = [target for wait, target in waits if wait <= soonest or wake.is_set()]
         self._failures = [failure for failure in self._failures if failure[2] not in ready]
         self._ahead.extend(ready)
         return True
@@ -201,15 +203,16 @@ def _place(target: Target) -> str:
     return f"{target.model or target.lane.translator.upstream}@{target.provider.name}"
 
 
-async def wait_for_client(reply: Reply, seconds: float) -> None:
-    """So long, or until the client leaves."""
+async def wait_for_client(reply: Reply, seconds: float, wake: asyncio.Event | None = None) -> None:
+    """So long, or until the client leaves, or somebody sets ``wake``."""
     if reply.gone:
         return
-    gone = asyncio.Event()
-    reply.on_gone = gone.set
+    if wake is None:
+        wake = asyncio.Event()
+    reply.on_gone = wake.set
     try:
         async with asyncio.timeout(seconds):
-            await gone.wait()
+            await wake.wait()
     except TimeoutError:
         pass
     finally:

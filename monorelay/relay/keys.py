@@ -70,6 +70,8 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
     now = resources.clock.monotonic()
     if effect is KeyEffect.FINE and isinstance(outcome, Answered) and _is_plain(outcome, errand, target):
         pool.succeed(loan, now)  # as nearly every call ends
+        if resources.holding.count:
+            resources.holding.came_back(target.provider.name)
         return
     name, key = target.provider.name, loan.key
     status, headers = told(outcome) if effect is not KeyEffect.FINE else (None, {})
@@ -97,6 +99,8 @@ def settle_key(effect: KeyEffect, outcome: Outcome, loan: Loan, errand: Errand, 
             )
         case KeyEffect.NONE:
             pool.release(loan, now, sent=not (isinstance(outcome, Broke) and outcome.failure.phase in UNSENT))
+    if resources.holding.count:
+        resources.holding.came_back(name)
     if target.provider.telling:
         _steer(errand.trail.upstream_headers, loan, target, pool, resources, now)
     if not (isinstance(outcome, Answered) and resources.circuits.all_closed and not outcome.broken):

@@ -24,6 +24,7 @@ from monorelay.relay.backoff import Budget, pause_before_retry
 from monorelay.relay.balance import Pace
 from monorelay.relay.call import Call
 from monorelay.relay.circuit import Circuits
+from monorelay.relay.holding import Holding
 from monorelay.relay.outcome import Outcome
 from monorelay.relay.pools import Pools
 from monorelay.relay.recent import Recent
@@ -42,33 +43,6 @@ log = logging.getLogger("monorelay.calls")
 LOSSES_TOLD = 20  # in the log's line of a call
 TRIES_TOLD = 20
 LACKING_FOR = 600.0  # seconds until a provider is asked again for an endpoint that it did not have
-MOST_HELD = 1000  # calls that wait for a key at the same time
-STAGGER = 0.01  # seconds between two of them when it is free, on average
-
-
-class Holding:
-    """How many calls wait for a key. Mutable: ``count``."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def enter(self) -> bool:
-        """Whether there is room for another one."""
-        if self.count >= MOST_HELD:
-            return False
-        self.count += 1
-        return True
-
-    def delay(self, most: float, draw: float) -> float:
-        """Seconds after the key is free until one of those that wait goes. All at once they would run into the next refusal
-        together; one after the other, most of them hear of it first, and wait on.
-        """
-        return draw * min(most, (self.count - 1) * STAGGER)
-
-    def leave(self) -> None:
-        self.count -= 1
 
 
 class Resources:

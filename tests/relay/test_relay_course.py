@@ -15,6 +15,8 @@ from relay_stage import JSON, SSE, Stage, chat, play, provider, route
 from monorelay.config.balancing import BalancingSpec
 from monorelay.config.cascades import CascadeSpec
 from monorelay.config.circuit import CircuitSpec
+from monorelay.config.fields import Secret
+from monorelay.config.keys import KeySpec
 from monorelay.config.limits import LimitsSpec
 from monorelay.config.refusals import RefusalsSpec
 from monorelay.config.retry import IgnoreSpec, RetrySpec
@@ -560,6 +562,23 @@ def test_a_key_that_became_free_meanwhile_is_asked() -> None:
             second.push(*failing("first_byte"))
             await asyncio.wait_for(task, 2)
             assert asked(stage) == ["one", "two", "three", "one"] and stage.reply.status == status
+
+    play(scene)
+
+
+def test_a_key_that_comes_back_wakes_who_waits_for_it() -> None:
+    """Of ten calls one goes at a time: each when the one before it has ended, well or not, and not when a second has passed."""
+
+    async def scene() -> None:
+        one = provider("one", keys=(KeySpec("k1", Secret("sk-1"), limits=LimitsSpec(concurrency=1)),), include=("m",))
+        stage = Stage(one, scripts=[OK, DOWN] * 5, hold=5.0)
+        calls, replies = [], []
+        for _ in range(10):
+            calls.append(stage.begin(chat()))
+            replies.append(stage.reply)
+        await asyncio.wait_for(asyncio.gather(*calls), 0.9)
+        assert sorted(reply.status for reply in replies) == [200] * 5 + [503] * 5
+        assert stage.resources.holding.count == 0
 
     play(scene)
 
