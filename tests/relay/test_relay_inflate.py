@@ -21,7 +21,12 @@ def inflate(encoding: str, data: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("size", [2, 3, 100, 10**6])
 @pytest.mark.parametrize(
     ("encoding", "data"),
-    [("gzip", gzip.compress(TEXT, mtime=0)), ("x-gzip", gzip.compress(TEXT, mtime=0)), ("deflate", zlib.compress(TEXT)), ("deflate", RAW)],
+    [
+        ("gzip", gzip.compress(TEXT, mtime=0)),
+        ("x-gzip", gzip.compress(TEXT, mtime=0)),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", RAW),
+    ],
 )
 def test_each_encoding_in_pieces_of_any_size(encoding: str, data: bytes, size: int) -> None:
     assert inflate(encoding, data, size) == TEXT
