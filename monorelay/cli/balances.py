@@ -41,6 +41,14 @@ def balance_text(provider: Provider, known: Balances, now: float) -> str:
     return ", ".join(told) or "not known"
 
 
+def is_low(provider: Provider, balance: Balance, now: float) -> bool:
+    """Whether a relay leaves this key out: by a balance that is below what its file says, and not out of date."""
+    credits = provider.spec.credits
+    if credits is None or credits.skip_below is None or now - balance.at > STALE_AFTER * credits.every:
+        return False
+    return balance.amount < credits.skip_below
+
+
 def balance_value(balance: Balance | None) -> dict[str, Any] | None:
     """``at`` in seconds since the epoch."""
     return None if balance is None else {"amount": balance.amount, "at": round(balance.at, 3)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monorelay.cli.balances import is_low, kept_balances
 from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.explained import text_of
 from monorelay.daemon.statedir import existing_state_dir
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 2
     directory = existing_state_dir(plan.config.startup.state_dir, environ)
     catalogue = Catalogue(plan, _kept_lists(plan, directory), int(time.time()))
-    view = _view(plan, directory)
+    view = _view(plan, environ, directory)
     try:
         raw = _body(options.body, options.model)
         told = [_explained(catalogue, view, route, options.model, raw, options.body is not None) for route in routes]
@@ -114,12 +115,16 @@ def _kept_lists(plan: Plan, directory: Path | None) -> dict[str, tuple[ModelEntr
     }
 
 
-def _view(plan: Plan, directory: Path | None) -> _Kept:
+def _view(plan: Plan, environ: Mapping[str, str], directory: Path | None) -> _Kept:
     pools = Pools()
     pools.adopt(plan)
     view = _Kept(pools, time.time(), time.monotonic())
     if directory is not None:
         pools.restore(key_states.glance(directory / "monorelay.db"), view.monotonic, view.now)
+    known = kept_balances(plan, environ)
+    for name, provider in plan.providers.items():
+        told = ((key.fingerprint, known.get((name, key.fingerprint))) for key in provider.keys)
+        pools[name].set_aside(frozenset(key for key, balance in told if balance and is_low(provider, balance, view.now)))
     return view
 
 
