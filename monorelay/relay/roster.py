@@ -146,17 +146,14 @@ class Roster:
     async def _page(self, provider: Provider, lane: Lane, query: str) -> ModelPage:
         resources = self._resources
         pool = resources.pool(provider.name)
-        now = resources.clock.monotonic()
-        loan = pool.choose(now, resources.draw, wall=resources.clock.now())
-        if loan is None:
+        # Its limits are for the clients. A list that is refused says nothing about the key: many a key may chat, but not list.
+        key = pool.name_one(resources.clock.monotonic(), resources.draw, resources.clock.now())
+        if key is None:
             raise ValueError("no key is usable")
-        # Given back at once: its limits are for the clients. A list that is refused says nothing about the key either: many
-        # a key may chat, but not list.
-        pool.release(loan, now, sent=False)
         request = UpstreamRequest(
             method="GET",
             url=lane.url.render({}, query, ""),
-            headers=lane.request.lines({}, loan.key.fingerprint, {"model": "", "request_id": "", "client": ""}),
+            headers=lane.request.lines({}, key.fingerprint, {"model": "", "request_id": "", "client": ""}),
             body=None,
             timeouts=lane.timeouts,
         )

@@ -142,16 +142,25 @@ class KeyPool:
             standing = self._enabled[self._places[prefer]]
             if self._use(standing, now, model, tokens):
                 return self._lent(standing, now, model, tokens)
+        found = self._next(now, draw, tried, model, tokens)
+        return self._lent(found, now, model, tokens) if found is not None else None
+
+    def name_one(self, now: float, draw: Callable[[], float], wall: float) -> Key | None:
+        """A usable key for a request of the relay's own, which its limits do not count; nothing is lent."""
+        self._ahead = wall - now
+        found = self._next(now, draw, (), "", 0)
+        return found.key if found is not None else None
+
+    def _next(self, now: float, draw: Callable[[], float], tried: Collection[str], model: str, tokens: int) -> Standing | None:
         strategy = self.rules.strategy
         if strategy == "round-robin":
-            found = self._next_in_turn(now, tried, model, tokens)
-        elif strategy == "least-busy":
+            return self._next_in_turn(now, tried, model, tokens)
+        if strategy == "least-busy":
             found = least_busy(self._all_in_turn(now, tried, model, tokens))
             if found is not None:
                 self._turn = (self._places[found.key.fingerprint] + 1) % len(self._enabled)
-        else:
-            found = drawn(self._all_in_turn(now, tried, model, tokens), draw, strategy == "weighted")
-        return self._lent(found, now, model, tokens) if found is not None else None
+            return found
+        return drawn(self._all_in_turn(now, tried, model, tokens), draw, strategy == "weighted")
 
     def lend(self, fingerprint: str, now: float, *, model: str = "", tokens: int = 0) -> Loan | None:
         """A key that a reload took away, once more, for a call that began before; None when it is still here, or not usable."""

@@ -52,6 +52,16 @@ def test_a_quiet_worker_does_not_take_old_requests_for_new_ones(usage: SharedUsa
     assert take(two, 60.0) is not None and take(two, 60.0) is not None and take(one, 60.0) is None
 
 
+def test_a_key_that_is_only_named_costs_nothing(usage: SharedUsage) -> None:
+    """For what the relay asks by itself: no worker counts it; a key at its limits is not named."""
+    one, two = (pool_in(usage, seat, limits_of(rpm=1, quota=1)) for seat in (0, 1))
+    for pool in (one, two, one):
+        named = pool.name_one(0.0, lambda: 0.0, 0.0)
+        assert named is not None and named.label == "a"
+    taken(two, 0.0)
+    assert one.name_one(0.0, lambda: 0.0, 0.0) is None and take(one, 0.0) is None
+
+
 def test_what_others_use_is_something_to_keep(usage: SharedUsage) -> None:
     """One worker writes for all: a look tells it, also when it had to heed the others' use before; a second look tells nothing."""
     mine, other = (pool_in(usage, seat, Limits(quota=2)) for seat in (0, 1))
