@@ -173,10 +173,13 @@ class Recorder:
         server = await self._loop.create_server(lambda: _Peer(self), sock=listening)
         await self._over.wait()
         server.close()
-        tasks = [peer.task for peer in self.peers]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # who was accepted just now is made a peer
+        peers = list(self.peers)
+        for peer in peers:
+            peer.task.cancel()
+        await asyncio.gather(*(peer.task for peer in peers), return_exceptions=True)
+        for peer in peers:
+            peer.transport.abort()  # a task that never began has closed nothing
         await asyncio.sleep(0)  # the connections are told that they are lost
 
     def early_for(self, request: Recorded) -> tuple[Step, ...] | None:
