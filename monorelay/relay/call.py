@@ -48,7 +48,8 @@ class Reply(Protocol):
     def cut(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Frozen by convention: a dataclass that enforces it takes microseconds more to make, and one is made for every request.
+@dataclass(slots=True, eq=False)
 class Call:
     """What is known when the head has arrived. ``fields``: the client's header fields, names in lower case, repeated ones joined.
 
@@ -70,7 +71,7 @@ class Call:
         return f"<Call {self.id} {self.route.spec.name}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen by convention, too
 class Asked:
     """What the body says, read once. ``model`` is "" when there is none; ``json`` holds the top-level fields of a JSON body."""
 

@@ -10,7 +10,7 @@ from monorelay.relay.resources import Resources
 from monorelay.relay.trail import Trail
 
 
-# Frozen by convention, as Aim is: dataclasses that enforce it take a microsecond more to make, each, at every request.
+# Frozen by convention, as Aim is: a dataclass that enforces it takes a microsecond more to make, at every request.
 @dataclass(slots=True, eq=False)
 class Errand:
     """``asked`` is what the body says; ``trail`` grows with each attempt."""
