@@ -103,7 +103,7 @@ def said(outcome: Outcome) -> str:
         case Answered(status=status) | Refused(status=status):
             return str(status)
         case RefusedInStream(error=error):
-            return f"200, then {error.status}"
+            return f"200 then {error.status}"
         case Broke(failure=failure):
             return failure.phase
         case Left():

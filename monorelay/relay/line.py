@@ -91,7 +91,9 @@ async def _carry(call: Call, body: Body, reply: Reply, trail: Trail, resources: 
                     resources.note_lack(target)
                 return answer_locally(call, asked, local, reply, trail)
             case Refused() | RefusedInStream():
-                if not aim.resolution.is_plain and course.turns(kind_of(target, outcome), target, upstream_error(target, outcome)):
+                kind = "" if aim.resolution.is_plain else kind_of(target, outcome)
+                if kind and course.turns(kind, target, upstream_error(target, outcome)):
+                    trail.explain(kind)
                     continue
                 return relay_refusal(call, reply, target, translation, outcome, trail)
             case RelayError():

@@ -45,6 +45,12 @@ class Trail:
         if not (self.story and self.story[-1].startswith(f"{place}/")):
             self.story.append(f"{place} {why}")
 
+    def explain(self, why: str) -> None:
+        """What the last attempt's refusal was about, where that decided what came next."""
+        if self.tries:
+            place = len(self.story) - 1 - self.story[::-1].index(self.tries[-1])  # others may have been passed over since
+            self.story[place] += f" {why}"
+
     def headers(self) -> list[tuple[str, str]]:
         """What every answer tells about the way it took."""
         told: list[tuple[str, str]] = []

@@ -191,8 +191,11 @@ def test_the_course_turns_for_length_and_for_content(script: Any) -> None:
 
     async def scene() -> None:
         stage = stage_of(script, OK, script, script)
-        assert (await stage.carry(chat(model="turning"))).status == 200
-        assert asked(stage) == ["one", "three"]
+        answer = await stage.carry(chat(model="turning"))
+        assert answer.status == 200 and asked(stage) == ["one", "three"]
+        kind = "context_length" if script is TOO_LONG else "content_filter"
+        trail = answer.headers["x-monorelay-trail"]
+        assert trail.startswith(f"one/one-key 400 {kind}, ") and trail.endswith("three/three-key 200")
         assert (await stage.carry(chat(model="turning"))).status == 400
         assert asked(stage) == ["one", "three", "one", "three"]
 
@@ -233,7 +236,7 @@ def test_a_stream_that_is_nothing_but_filtered_turns_the_course() -> None:
             answer = await stage.carry(chat(model="turning", stream=True))
             assert answer.body == b'{"id": "chatcmpl-1"}'
             assert asked(stage)[before:] == asks
-            assert answer.headers["x-monorelay-trail"].startswith("one/one-key 200, then 400, ")
+            assert answer.headers["x-monorelay-trail"].startswith("one/one-key 200 then 400 content_filter, ")
         assert (await stage.carry(chat(model="turning", stream=True))).body == begin + word + end
         assert (await stage.carry(chat(model="all", stream=True))).body == begin + end
         assert asked(stage)[4:] == ["one", "one"]
