@@ -204,7 +204,3 @@ def _place(trail: Trail) -> str:
         if not model.isprintable()
         else f"{trail.target.provider.name}/{label}/{model}"
     )
-
-
-def usable_keys(provider: Provider, resources: Resources) -> int:
-    return resources.pool(provider.name).available(resources.clock.monotonic())
