@@ -37,8 +37,9 @@ def add(parser: Parser) -> None:
     declare(parser, DESCRIPTION, run)
     add_config_dir(parser)
     add_json(parser)
-    parser.add_argument("--fixtures", action="store_true", help="replay the tests of the providers' files, offline")
-    parser.add_argument("--live", nargs="*", metavar="PROVIDER", help="ask every key of these providers for the list of models")
+    further = parser.add_mutually_exclusive_group()
+    further.add_argument("--fixtures", action="store_true", help="replay the tests of the providers' files, offline")
+    further.add_argument("--live", nargs="*", metavar="PROVIDER", help="ask every key of these providers for the list of models")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

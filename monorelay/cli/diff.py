@@ -39,6 +39,9 @@ def add(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.against is not None and (options.socket is not None or options.pid is not None):
+        print("--against compares with files: --socket and --pid name a relay, and none is asked", file=sys.stderr)
+        return 2
     places = find_places(options.config_dir, environ)
     after = snapshot_of(places, environ)
     try:

@@ -36,7 +36,7 @@ def add(parser: Parser) -> None:
     declare(parser, DESCRIPTION, run)
     parser.add_argument("provider", metavar="PROVIDER", help="one of `monorelay providers`, or a new name with --base-url")
     parser.add_argument("--base-url", metavar="URL", help="where a new one is")
-    parser.add_argument("--extends", metavar="TEMPLATE", default="openai-compatible", help="its template (openai-compatible)")
+    parser.add_argument("--extends", metavar="TEMPLATE", help="its template (openai-compatible)")
     add_config_dir(parser)
     add_reload(parser)
 
@@ -49,6 +49,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         now = None  # perhaps this very file is what is to be mended
     try:
         found = provider_of(options.provider, places, environ, now)
+        if (options.base_url or options.extends) and (found.file is not None or found.shipped is not None):
+            raise Unclear(f"{found.name} is no new one: --base-url and --extends belong into its file, where you can write them")
         path = found.file or new_file(found.name, places)
         before = found.file.read_text(encoding="utf-8") if found.file is not None else _skeleton(found, options, now)
         return _edit(path, before, options, environ)
@@ -114,6 +116,6 @@ def _skeleton(found: Provider, options: argparse.Namespace, now: Survey | None) 
         raise Unclear(f"no provider is called {found.name}{did_you_mean(found.name, names)}: --base-url URL makes one")
     return (
         f"# {found.name}, yours; `monorelay dump --providers {found.name}` shows what its template adds.\n"
-        f"provider: {name}\nextends: {scalar(options.extends)}\nbase_url: {scalar(options.base_url)}\n"
+        f"provider: {name}\nextends: {scalar(options.extends or 'openai-compatible')}\nbase_url: {scalar(options.base_url)}\n"
         f'keys: [{{label: main, secret: "${{file:secrets/{found.name}-main}}"}}]     # or: auth: none\n'
     )

@@ -78,7 +78,8 @@ def _plan(options: argparse.Namespace, found: Provider, now: Survey, changes: Ch
     if options.base_url or options.extends:
         raise Unclear(f"{path} is yours already: change it with `monorelay edit {found.name}`")
     secret = directory / _secret_name(found.name)
-    if given and f"${{file:{_secret_name(found.name)}}}" not in text:
+    needs_key = found.spec is None or found.spec.auth is not None
+    if (given and f"${{file:{_secret_name(found.name)}}}" not in text) or (options.no_key and needs_key):
         raise Unclear(f"{path} is yours already, and says itself where its keys are: `monorelay edit {found.name}`")
     if given:
         changes.write_secret(secret, _read_key(options, found.name) + "\n")

@@ -83,6 +83,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.body is not None and len(routes) > 1:
         print("a body belongs to one route: name it with --route", file=sys.stderr)
         return 2
+    if options.body is not None and routes[0].spec.body != "json":
+        print(f"route '{routes[0].spec.name}' takes no JSON body: leave out --body", file=sys.stderr)
+        return 2
     directory = existing_state_dir(plan.config.startup.state_dir, environ)
     catalogue = Catalogue(plan, _kept_lists(plan, directory), int(time.time()))
     view = _view(plan, environ, directory)

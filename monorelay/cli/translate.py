@@ -51,9 +51,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         known = "\n".join(f"    --from {client} --to {upstream}" for client, upstream in PAIRS)
         print(f"no translation from {options.client} to {options.upstream}; there are:\n{known}", file=sys.stderr)
         return 2
+    about_answer = options.response or options.stream
+    if options.request and not about_answer:
+        print("--request belongs to an answer: say --response or --stream", file=sys.stderr)
+        return 2
     try:
         given = _read(options.file)
-        about_answer = options.response or options.stream
         raw = _read(options.request) if options.request else b"{}" if about_answer else given
         body = _object(raw)
         if about_answer and not options.request:

@@ -49,7 +49,17 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(text.splitlines()) > 8
 
 
-@pytest.mark.parametrize("arguments", [[], ["serve"], ["run", "--listen", "here"], ["run", "--workers", "0"], ["explain"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["serve"],
+        ["run", "--listen", "here"],
+        ["run", "--workers", "0"],
+        ["explain"],
+        ["check", "--fixtures", "--live"],
+    ],
+)
 def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be understood ends with 2 and says why."""
     with pytest.raises(SystemExit) as end:
@@ -189,6 +199,24 @@ def test_explain_unknown_route(operator: Write, say: Callable[..., Any]) -> None
     """A route that does not exist, or reads no model, is refused with those that do."""
     said = say("explain", "x", "--route", "files", "--config-dir", operator(providers__50_local=LOCAL))
     assert said.code == 2 and "chat" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["diff", "--against", ".", "--pid", "1"], "--against compares with files"),
+        (["explain", "x", "--route", "transcriptions", "--body", "x.json"], "takes no JSON body"),
+        (
+            ["translate", "--from", "anthropic.messages", "--to", "openai.chat", "--request", "x", "-"],
+            "--request belongs to an answer",
+        ),
+    ],
+)
+def test_no_option_is_ignored(arguments: list[str], sentence: str, operator: Write, say: Callable[..., Any]) -> None:
+    """What has no meaning beside the other options is refused, with the reason."""
+    where = () if arguments[0] == "translate" else ("--config-dir", operator(providers__50_local=LOCAL))
+    said = say(*arguments, *where)
+    assert said.code == 2 and sentence in said.err and not said.out
 
 
 def test_output_that_nobody_reads(operator: Write) -> None:

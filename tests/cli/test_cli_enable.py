@@ -148,6 +148,7 @@ def test_a_file_of_ones_own_is_not_overwritten(operator: Callable[..., Path], sa
     file = directory / "providers.d/50_mine.yml"
     said = say("enable", "own", "--key-stdin", "--no-reload", "--config-dir", directory)
     assert said.code == 1 and "says itself where its keys are" in said.err
+    assert "says itself where its keys are" in say("enable", "own", "--no-key", "--no-reload", "--config-dir", directory).err
     assert say("disable", "own", "--no-reload", "--config-dir", directory).code == 0
     assert file.read_text() == OWN.replace("own\n", "own\nenabled: false\n", 1)
     assert say("enable", "own", "--no-reload", "--config-dir", directory).code == 0
@@ -212,6 +213,15 @@ def test_edit_nothing(operator: Callable[..., Path], say: Callable[..., Any], ed
     directory = operator()
     assert say("edit", "openai", "--config-dir", directory).out == "nothing was changed\n"
     assert list((directory / "providers.d").iterdir()) == []
+
+
+@pytest.mark.parametrize("provider", ["openai", "own"])
+def test_what_is_for_a_new_one(provider: str, operator: Callable[..., Path], say: Callable[..., Any]) -> None:
+    """An address or a template for one that is known already is refused, not left out."""
+    directory = operator(providers__50_mine=OWN.replace("${file:key.txt}", "${K:-sk-x}"))
+    for option in ("--base-url", "--extends"):
+        said = say("edit", provider, option, "http://127.0.0.1:9/v1", "--config-dir", directory)
+        assert said.code == 1 and f"{provider} is no new one" in said.err
 
 
 def test_edit_again(
