@@ -10,8 +10,6 @@ from monorelay.daemon.statedir import existing_state_dir
 from monorelay.plan.plan import Plan, Provider
 from monorelay.store.balances import Balance, Balances, glance
 
-STALE_AFTER = 3  # rounds without an answer: from then on the age is worth a word, and a relay no longer goes by it
-
 
 def kept_balances(plan: Plan, environ: Mapping[str, str]) -> Balances:
     directory: Path | None = existing_state_dir(plan.config.startup.state_dir, environ)
@@ -35,18 +33,10 @@ def balance_text(provider: Provider, known: Balances, now: float) -> str:
         notes = []
         if credits.skip_below is not None and balance.amount < credits.skip_below:
             notes.append("low")
-        if now - balance.at > STALE_AFTER * credits.every:
+        if credits.is_stale(now - balance.at):
             notes.append(f"{_age(now - balance.at)} ago")
         told.append(f"{key.label} {balance.amount:.2f}" + (f" ({', '.join(notes)})" if notes else ""))
     return ", ".join(told) or "not known"
-
-
-def is_low(provider: Provider, balance: Balance, now: float) -> bool:
-    """Whether a relay leaves this key out: by a balance that is below what its file says, and not out of date."""
-    credits = provider.spec.credits
-    if credits is None or credits.skip_below is None or now - balance.at > STALE_AFTER * credits.every:
-        return False
-    return balance.amount < credits.skip_below
 
 
 def balance_value(balance: Balance | None) -> dict[str, Any] | None:

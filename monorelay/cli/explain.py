@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monorelay.cli.balances import is_low, kept_balances
+from monorelay.cli.balances import kept_balances
 from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.explained import text_of
 from monorelay.daemon.statedir import existing_state_dir
@@ -126,8 +126,13 @@ def _view(plan: Plan, environ: Mapping[str, str], directory: Path | None) -> _Ke
         pools.restore(key_states.glance(directory / "monorelay.db"), view.monotonic, view.now)
     known = kept_balances(plan, environ)
     for name, provider in plan.providers.items():
+        credits = provider.spec.credits
+        if credits is None:
+            continue
         told = ((key.fingerprint, known.get((name, key.fingerprint))) for key in provider.keys)
-        pools[name].set_aside(frozenset(key for key, balance in told if balance and is_low(provider, balance, view.now)))
+        pools[name].set_aside(
+            frozenset(key for key, balance in told if balance and credits.is_too_low(balance.amount, view.now - balance.at))
+        )
     return view
 
 

@@ -10,6 +10,8 @@ from monorelay.config.reading import Node
 from monorelay.config.scalars import duration, number
 from monorelay.config.schema import Schema, field
 
+STALE_AFTER = 3  # looks without an answer, after which a balance says nothing any more
+
 
 @dataclass(frozen=True, slots=True)
 class CreditsSpec:
@@ -19,6 +21,14 @@ class CreditsSpec:
     minus: str | None = None
     every: float = 300.0
     skip_below: float | None = None
+
+    def is_stale(self, age: float) -> bool:
+        """Whether a balance of so many seconds ago is too old to go by."""
+        return age > STALE_AFTER * self.every
+
+    def is_too_low(self, amount: float, age: float) -> bool:
+        """Whether a key that had so much so many seconds ago is left out."""
+        return self.skip_below is not None and amount < self.skip_below and not self.is_stale(age)
 
 
 _STEP = r"(?:[^\s.\[\]]+(?:\[[0-9]{1,6}\])*|(?:\[[0-9]{1,6}\])+)"

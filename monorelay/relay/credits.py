@@ -24,7 +24,6 @@ log = logging.getLogger("monorelay.balances")
 
 JITTER = 0.1  # of the time between two looks, so that workers and providers do not ask in step
 SOONEST = 30.0  # seconds between two looks, however often keys are refused
-ROUNDS = 3  # looks without an answer after which a balance counts no more
 MOST_BYTES = 1024 * 1024
 
 
@@ -88,7 +87,7 @@ class Balances:
             self._task.cancel()
             self._task = None
 
-    # -- for the line
+    # -- what is known of keys, and what refusals add to it
 
     def balance(self, provider: str, fingerprint: str) -> Balance | None:
         """The last one that was read."""
@@ -97,15 +96,14 @@ class Balances:
     def low(self, provider: str) -> frozenset[str]:
         """The keys of this provider that are known to have too little."""
         watched = self._watched.get(provider)
-        if watched is None or watched.credits.skip_below is None:
+        if watched is None:
             return frozenset()
-        since = self._resources.clock.now() - ROUNDS * watched.credits.every
+        now = self._resources.clock.now()
         return frozenset(
             key.fingerprint
             for key in watched.provider.keys
             if (balance := self._known.get((provider, key.fingerprint))) is not None
-            and balance.at >= since
-            and balance.amount < watched.credits.skip_below
+            and watched.credits.is_too_low(balance.amount, now - balance.at)
         )
 
     def note_refusal(self, provider: str, fingerprint: str, status: int | None) -> None:
