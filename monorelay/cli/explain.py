@@ -174,7 +174,7 @@ def _aim(catalogue: Catalogue, call: Call, asked: Asked) -> Aim:
         return Aim(catalogue.resolve(call.route, asked.model), None)
     except LevelWanted:
         score = look_at(call, asked)
-        return Aim(catalogue.resolve(call.route, asked.model, None, score.chosen), None, score=score)
+        return Aim(catalogue.resolve(call.route, asked.model, None, score.level), None, score=score)
 
 
 def _groups(told: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:

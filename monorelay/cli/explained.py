@@ -20,7 +20,7 @@ def text_of(model: str, group: Sequence[dict[str, Any]]) -> str:
     if "complexity" in first:
         score = first["complexity"]
         seen = "it is a heuristic" if score["parts"] else "there was nothing to look at: give a request with --body"
-        lines.append(f"  score {score['value']} ({score['chosen']}; {seen})")
+        lines.append(f"  score {score['value']} ({score['level']}; {seen})")
         lines += columns([(f"    {part['part']}", f"{part['value']:+}", part["reason"]) for part in score["parts"]]).splitlines()
     for name, when in _LINES:
         for leg in first.get(name, ()):

@@ -14,6 +14,7 @@ from typing import Any
 
 from monorelay.cli.older_fields import LOST, LOST_OF_KEYS, LOST_OF_PROVIDERS, LOST_OF_ROUTING, LOST_OF_SERVER
 from monorelay.config.checker import checker_of, faults
+from monorelay.config.complexity import LEVELS
 from monorelay.config.crossrefs import squeezed
 from monorelay.config.document import Document
 from monorelay.config.fields import Path
@@ -197,7 +198,7 @@ class _Translation:
             for glob, earlier in list(shadowed(list(new.get(first_match, {})))):
                 self.lost((*path, first_match, glob), f"never counted: {earlier} takes all of it")
                 del new[first_match][glob]
-        for level in ("simple", "moderate", "complex"):
+        for level in LEVELS:
             if isinstance(new.get("complexity"), dict) and isinstance(new["complexity"].get(level), str):
                 new["complexity"][level] = self.target(new["complexity"][level], (*path, "complexity", level))
         self.cascade(old.get("cascade"), (*path, "cascade"), new)

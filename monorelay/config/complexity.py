@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from monorelay.config.problems import did_you_mean
 from monorelay.config.reading import Node
 from monorelay.config.scalars import filled, flag, model, number
 from monorelay.config.schema import Schema, field
 
+Level = Literal["simple", "moderate", "complex"]
+LEVELS: tuple[Level, ...] = ("simple", "moderate", "complex")
 # What the relay measures, and which of it by a list of words. A list of any other name is a part of its own, once it has a weight.
 PARTS = (
     "length",
@@ -98,7 +100,7 @@ COMPLEXITY: Schema = {
 def read_complexity(node: Node) -> ComplexitySpec | None:
     if not isinstance(node.value, dict):
         return None
-    models = {which: node[which].read(model, None) for which in ("simple", "moderate", "complex")}
+    models = {which: node[which].read(model, None) for which in LEVELS}
     enabled = node["enabled"].read(flag, any(node[which].value is not None for which in models))
     for which in models:
         if enabled and node[which].value is None:

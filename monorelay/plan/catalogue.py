@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from monorelay.config.complexity import LEVELS
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import MODEL_NOT_FOUND, NOT_FOUND, RelayError
-from monorelay.plan.naming import AUTO, LEVELS, Naming
+from monorelay.plan.naming import AUTO, Naming
 from monorelay.plan.near import near_miss, near_misses
 from monorelay.plan.plan import Lane, Plan, Route
 from monorelay.plan.resolution import Leg, Resolution, Target
@@ -48,7 +49,7 @@ class Catalogue:
         """Targets for ``requested`` on ``route``; ``pinned`` is the provider that the request names beside the model.
 
         Raises RelayError: model_not_found, provider_disabled, no_keys, or 400 where two providers are named. Raises LevelWanted
-        where the name leads to ``auto`` and no ``level`` (one of naming.LEVELS) was given.
+        where the name leads to ``auto`` and no ``level`` (one of LEVELS) was given.
         """
         key = (route.spec.name, requested, pinned, level)
         known = self._memory.get(key)

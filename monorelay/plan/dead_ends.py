@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from monorelay.config.complexity import LEVELS
 from monorelay.config.config import Config
 from monorelay.config.fields import Origin
 from monorelay.config.problems import Problem, dotted
-from monorelay.plan.naming import AUTO, LEVELS, Naming
+from monorelay.plan.naming import AUTO, Naming
 from monorelay.plan.plan import Provider, Route
 from monorelay.plan.serving import admits, is_excluded
 from monorelay.plan.steps import Step

@@ -49,7 +49,7 @@ async def take_aim(call: Call, asked: Asked, resources: Resources) -> Aim:
             resolution = catalogue.resolve(call.route, asked.model, pinned)
         except LevelWanted:
             score = look_at(call, asked)
-            resolution = catalogue.resolve(call.route, asked.model, pinned, score.chosen)
+            resolution = catalogue.resolve(call.route, asked.model, pinned, score.level)
     else:
         if pinned is None and call.client is not None and call.client.provider in call.route.lanes:
             pinned = call.client.provider

@@ -30,14 +30,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log2
-from typing import Literal
 
-from monorelay.config.complexity import PARTS, ComplexitySpec
+from monorelay.config.complexity import PARTS, ComplexitySpec, Level
 from monorelay.dialects.conversation import Conversation, Turn
 from monorelay.relay.code_signs import signs_of_code
 from monorelay.relay.prompt_text import Text, WordList, length_of
-
-Chosen = Literal["simple", "moderate", "complex"]
 
 Measure = tuple[float, str]  # between 0 and 1, and why
 
@@ -56,13 +53,13 @@ class Score:
 
     value: float
     parts: tuple[tuple[str, float, str], ...]
-    chosen: Chosen
+    level: Level
 
 
 class Scorer:
     """The operator's weights, thresholds and words, made ready. Frozen by convention.
 
-    >>> Scorer(spec).score(conversation).chosen
+    >>> Scorer(spec).score(conversation).level
     'simple'
     """
 
@@ -83,9 +80,9 @@ class Scorer:
         ]
         value = min(1.0, max(0.0, sum(added for _, added, _ in parts)))
         told = tuple((name, round(added, 3), why) for name, added, why in parts if round(added, 3))
-        return Score(round(value, 3), told, self._choice(value))
+        return Score(round(value, 3), told, self._level(value))
 
-    def _choice(self, value: float) -> Chosen:
+    def _level(self, value: float) -> Level:
         if value >= self._thresholds.complex:
             return "complex"
         return "moderate" if value >= self._thresholds.moderate else "simple"
@@ -138,9 +135,8 @@ def score_of(conversation: Conversation, spec: ComplexitySpec) -> Score:
     return _scorer(spec).score(conversation)
 
 
-@lru_cache(
-    maxsize=4
-)  # making the lists ready takes ten times as long as a score; a reload has two configurations in use for a while
+# Making the lists ready takes ten times as long as a score; after a reload two configurations are in use for a while.
+@lru_cache(maxsize=4)
 def _scorer(spec: ComplexitySpec) -> Scorer:
     return Scorer(spec)
 

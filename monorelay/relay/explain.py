@@ -81,7 +81,7 @@ def explanation(call: Call, asked: Asked, aim: Aim, view: View, *, with_body: bo
     if aim.score is not None:
         told["complexity"] = {
             "value": round(aim.score.value, 3),
-            "chosen": aim.score.chosen,
+            "level": aim.score.level,
             "parts": [{"part": name, "value": round(value, 3), "reason": reason} for name, value, reason in aim.score.parts],
         }
     if resolution.cascade:

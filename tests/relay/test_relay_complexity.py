@@ -45,11 +45,11 @@ def parts(found: Score) -> dict[str, float]:
     return {name: value for name, value, _ in found.parts}
 
 
-@pytest.mark.parametrize(("chosen", "prompt"), PROMPTS, ids=[prompt[:40] for _, prompt in PROMPTS])
-def test_prompts(chosen: str, prompt: str) -> None:
+@pytest.mark.parametrize(("level", "prompt"), PROMPTS, ids=[prompt[:40] for _, prompt in PROMPTS])
+def test_prompts(level: str, prompt: str) -> None:
     """The shipped words and weights, on prompts as people write them."""
     found = SCORER.score(chat(prompt))
-    assert found.chosen == chosen, found
+    assert found.level == level, found
 
 
 def test_the_shipped_file_is_off() -> None:
@@ -80,13 +80,13 @@ def agent(rounds: int) -> Conversation:
 
 def test_an_agent() -> None:
     """It begins moderate, and is complex once it has worked for a while, whatever its first words were."""
-    assert SCORER.score(agent(0)).chosen == "moderate"
-    assert SCORER.score(agent(12)).chosen == "complex"
+    assert SCORER.score(agent(0)).level == "moderate"
+    assert SCORER.score(agent(12)).level == "complex"
 
 
 def test_thanks_at_the_end_of_hard_work() -> None:
     """The conversation counts, not the last line alone; but less with each turn."""
-    hard = next(prompt for chosen, prompt in PROMPTS if chosen == "complex")
+    hard = next(prompt for level, prompt in PROMPTS if level == "complex")
     values = [
         SCORER.score(chat("Thanks!")).value,
         SCORER.score(chat(hard, "Done.", "What about the tests?", "Added.", "Thanks!")).value,
@@ -143,7 +143,7 @@ def test_every_part_is_told() -> None:
 
 def test_nothing_at_all() -> None:
     """No conversation is a simple one."""
-    assert SCORER.score(NOTHING).chosen == "simple"
+    assert SCORER.score(NOTHING).level == "simple"
     assert score_of(chat("Prove it"), ComplexitySpec()) == Score(0.0, (), "simple")
 
 

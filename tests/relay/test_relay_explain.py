@@ -94,7 +94,7 @@ def test_the_score_of_auto_is_told_in_its_parts() -> None:
     async def scene() -> None:
         stage = stage_of(complexity=ComplexitySpec(True, "m", "m", "n"))
         found = await told(stage, chat(model="auto", messages=[{"role": "user", "content": "hi"}]))
-        assert found["complexity"]["chosen"] == "simple" and found["legs"][0]["targets"][0]["model"] == "m"
+        assert found["complexity"]["level"] == "simple" and found["legs"][0]["targets"][0]["model"] == "m"
         assert isinstance(found["complexity"]["parts"], list)
 
     play(scene)
