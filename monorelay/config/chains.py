@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from monorelay.config.cascades import CascadeSpec
+from monorelay.config.complexity import AUTO, LEVELS
 from monorelay.config.fields import Path
 from monorelay.config.problems import Problem, dotted
 from monorelay.config.routing import RoutingSpec
 
-AUTO = "auto"
 IsProvider = Callable[[str], bool]
 
 
@@ -29,7 +29,7 @@ def targets(spec: RoutingSpec) -> Iterator[tuple[Path, str, str]]:
         for path, target in _of_cascade("cascades", cascade):
             yield path, cascade.name, target
     if spec.complexity is not None and spec.complexity.enabled:
-        for which in ("simple", "moderate", "complex"):
+        for which in LEVELS:
             yield ("complexity", which), AUTO, getattr(spec.complexity, which)
 
 

@@ -11,6 +11,7 @@ from monorelay.config.reading import Node
 from monorelay.config.scalars import filled, flag, model, number
 from monorelay.config.schema import Schema, field
 
+AUTO = "auto"  # what that model is called
 Level = Literal["simple", "moderate", "complex"]
 LEVELS: tuple[Level, ...] = ("simple", "moderate", "complex")
 # What the relay measures, and which of it by a list of words. A list of any other name is a part of its own, once it has a weight.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from monorelay.config import chains
+from monorelay.config.complexity import AUTO
 from monorelay.config.dropins import Definition
 from monorelay.config.fields import Origin, Origins, Path
 from monorelay.config.globs import covers
@@ -92,10 +93,10 @@ def _virtual_names(spec: RoutingSpec) -> Iterator[Problem]:
         if cascade.name in aliases:
             where = spec.origins.of("model_routing", "aliases", cascade.name)
             yield chains.problem(spec, path, f"an alias has the same name ({where})")
-        if cascade.name == chains.AUTO and has_auto:
+        if cascade.name == AUTO and has_auto:
             yield chains.problem(spec, path, "is the name that model_routing.complexity answers to")
-    if chains.AUTO in aliases and has_auto:
-        hidden = chains.problem(spec, ("aliases", chains.AUTO), "hides the model of this name that model_routing.complexity makes")
+    if AUTO in aliases and has_auto:
+        hidden = chains.problem(spec, ("aliases", AUTO), "hides the model of this name that model_routing.complexity makes")
         yield replace(hidden, severity="warning")
 
 

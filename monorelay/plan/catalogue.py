@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from monorelay.config.complexity import LEVELS
+from monorelay.config.complexity import AUTO, LEVELS
 from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import MODEL_NOT_FOUND, NOT_FOUND, RelayError
-from monorelay.plan.naming import AUTO, Naming
+from monorelay.plan.naming import Naming
 from monorelay.plan.near import near_miss, near_misses
 from monorelay.plan.plan import Lane, Plan, Route
 from monorelay.plan.resolution import Leg, Resolution, Target

@@ -8,38 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from monorelay.config.complexity import LEVELS
+from monorelay.config.chains import fallback_targets, targets
+from monorelay.config.complexity import AUTO
 from monorelay.config.config import Config
-from monorelay.config.fields import Origin
+from monorelay.config.fields import Origin, Path
 from monorelay.config.problems import Problem, dotted
-from monorelay.plan.naming import AUTO, Naming
+from monorelay.plan.naming import Naming
 from monorelay.plan.plan import Provider, Route
 from monorelay.plan.serving import admits, is_excluded
 from monorelay.plan.steps import Step
-
-Path = tuple[str | int, ...]
 
 
 def dead_ends(config: Config, routes: Iterable[Route], providers: Mapping[str, Provider]) -> Iterator[Problem]:
     reachable = {name for route in routes if route.spec.model != "none" for name in route.lanes}
     naming = Naming(config.routing, providers)
-    for path, target in _targets(config):
+    for place, _, target in (*targets(config.routing), *fallback_targets(config.routing)):
+        path = ("model_routing", *place)
         yield from _judge(path, target, config.routing.origins.of(*path), naming, [providers[name] for name in sorted(reachable)])
-
-
-def _targets(config: Config) -> Iterator[tuple[Path, str]]:
-    """Every name that a rule leads to, with the place where it is written."""
-    routing = config.routing
-    for name, target in routing.aliases:
-        yield ("model_routing", "aliases", name), target
-    for section, specs in (("cascades", routing.cascades), ("fallbacks", routing.fallbacks)):
-        for spec in specs:
-            for field in ("models", "context_length", "content_filter"):
-                for index, model in enumerate(getattr(spec, field)):
-                    yield ("model_routing", section, spec.name, field, index), model
-    if routing.complexity is not None and routing.complexity.enabled:
-        for level in LEVELS:
-            yield ("model_routing", "complexity", level), getattr(routing.complexity, level)
 
 
 def _judge(path: Path, target: str, origin: Origin, naming: Naming, reachable: list[Provider]) -> Iterator[Problem]:

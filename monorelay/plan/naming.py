@@ -10,14 +10,12 @@ from collections.abc import Iterable
 
 from monorelay.config.balancing import BalancingSpec
 from monorelay.config.cascades import CascadeSpec
-from monorelay.config.complexity import LEVELS
+from monorelay.config.complexity import AUTO, LEVELS
 from monorelay.config.routing import RoutingSpec
 from monorelay.plan.globs import compile_glob
 from monorelay.plan.near import fold
 from monorelay.plan.plan import Timeouts
 from monorelay.plan.steps import Step
-
-AUTO = "auto"  # the virtual model that looks at the request
 
 
 class Naming:

@@ -14,9 +14,10 @@ from math import inf
 
 from monorelay.config.balancing import BalancingSpec
 from monorelay.config.cascades import CascadeSpec
+from monorelay.config.complexity import AUTO
 from monorelay.errors import INVALID_REQUEST, MODEL_NOT_FOUND, RelayError
 from monorelay.plan.globs import compile_glob
-from monorelay.plan.naming import AUTO, Naming
+from monorelay.plan.naming import Naming
 from monorelay.plan.near import near_miss
 from monorelay.plan.plan import Lane, Plan, Provider
 from monorelay.plan.resolution import Leg, Resolution, Target
