@@ -15,7 +15,7 @@ Uses = Sequence[tuple[Standing, int]]
 def least_busy(uses: Uses) -> Standing | None:
     """With the fewest requests in flight, in all workers where they share the count; among equals the first in turn."""
     usable = _best(uses)
-    return min(usable, key=_busy) if usable else None
+    return min(usable, key=lambda standing: standing.busy) if usable else None
 
 
 def drawn(uses: Uses, draw: Callable[[], float], weighted: bool) -> Standing | None:
@@ -38,7 +38,3 @@ def drawn(uses: Uses, draw: Callable[[], float], weighted: bool) -> Standing | N
 def _best(uses: Uses) -> list[Standing]:
     best = max((use for _, use in uses), default=0)
     return [standing for standing, use in uses if use == best]
-
-
-def _busy(standing: Standing) -> int:
-    return standing.in_flight + (standing.meter.in_flight_elsewhere if standing.meter is not None else 0)

@@ -163,6 +163,11 @@ class Standing:
 
     # -- asking
 
+    @property
+    def busy(self) -> int:
+        """Requests in flight, in all workers where they share the count."""
+        return self.in_flight + (self.meter.in_flight_elsewhere if self.meter is not None else 0)
+
     def use(self, now: float, model: str, tokens: int, slow_start: float, ahead: float) -> int:
         """NO, POORLY or WELL; ``ahead`` is what the wall clock is ahead of ``now``."""
         key = self.key

@@ -356,10 +356,7 @@ class KeyPool:
     def busy(self, now: float) -> int:
         """Requests in flight with all keys, in all workers where they share the count."""
         self.look(now)
-        return sum(
-            standing.in_flight + (standing.meter.in_flight_elsewhere if standing.meter is not None else 0)
-            for standing in self._known.values()
-        )
+        return sum(standing.busy for standing in self._known.values())
 
     def states(self, now: float, model: str = "", tokens: int = 0, *, wall: float | None = None) -> tuple[KeyState, ...]:
         if wall is not None:
