@@ -30,6 +30,10 @@ class Budget:
     def __init__(self) -> None:
         self._pieces: deque[list[float]] = deque()
 
+    def __repr__(self) -> str:
+        requests, retries = (sum(piece[place] for piece in self._pieces) for place in (1, 2))
+        return f"<Budget {retries:g} retries of {requests:g} requests>"
+
     def asked(self, now: float) -> None:
         """Another first attempt."""
         self._piece(now)[1] += 1

@@ -31,6 +31,9 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: OrderedDict[tuple[str, str], float] = OrderedDict()
 
+    def __repr__(self) -> str:
+        return f"<Pace of {len(self._seconds)} targets>"
+
     def observe(self, target: Target, seconds: float) -> None:
         place = (target.provider.name, target.model)
         known = self._seconds.pop(place, None)

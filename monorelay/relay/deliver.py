@@ -45,7 +45,8 @@ class Delivery:
     """The receiver of one exchange.
 
     Mutable: ``_on_chunk`` and ``_on_end`` say what the next bytes mean and change at the head and at the commit; ``_held`` is what
-    waits for the commit; ``_timer`` is the commit's or the keep-alive's; ``outcome`` is settled exactly once.
+    waits for the commit, ``_size`` all that has come; ``_timer`` is the commit's, then the keep-alive's, and at last that of
+    ``_linger``; ``outcome`` is settled exactly once. The rest is written down as the answer tells it.
     """
 
     # fmt: off

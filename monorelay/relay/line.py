@@ -3,8 +3,9 @@
     read the body → find the targets → for each target: for each usable key: attempt → verdict → until one answers
 
 Three promises, each with a test of that name: the body is parsed once; nothing is retried after the commit; an abandoned
-exchange is always closed. Each time that it comes to a target, a request makes at most one attempt per key, and as many
-retries as were configured; it moves on only where ``verdict.py`` says so. Which target is next is ``course.py``'s business.
+exchange is always closed. Each time that it comes to a target, a request makes at most one attempt per key, and anew after each
+retry, of which there are as many as were configured; it moves on only where ``verdict.py`` says so. Which target is next is
+``course.py``'s business.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ class Pools:
         self._tell = tell
         self._seat = seat
 
+    def __repr__(self) -> str:
+        return f"<Pools of {', '.join(self._pools) or 'nobody'}>"
+
     def __getitem__(self, provider: str) -> KeyPool:
         return self._pools[provider]
 

@@ -48,9 +48,9 @@ LACKING_FOR = 600.0  # seconds until a provider is asked again for an endpoint t
 class Resources:
     """One per worker.
 
-    Mutable: ``lists`` (changed by the roster), ``_catalogue`` (rebuilt when plan or lists change), ``_lacking`` (what providers
-    turned out not to have), ``on_refused_key`` (set once, by whoever asks for balances), and each of its parts, which say for
-    themselves what changes in them.
+    Mutable: ``_plan`` (by ``adopt``), ``lists`` (changed by the roster), ``_catalogue`` (rebuilt when plan or lists change),
+    ``_lacking`` (what providers turned out not to have), ``on_refused_key`` (set once, by whoever asks for balances), ``_count``
+    (of requests), and each of its parts, which say for themselves what changes in them.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Resources:
     # ------------------------------------------------------------------ reload
 
     def adopt(self, plan: Plan) -> None:
-        """Takes over the next plan: pools of providers that are gone go, keys that stay keep their state."""
+        """Takes over the next plan: keys that stay keep their state, and so do those that may come back."""
         self.pools.adopt(plan)
         self.circuits.adopt(plan.config.routing.circuit)
         self._plan = plan

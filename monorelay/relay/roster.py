@@ -37,8 +37,8 @@ class _Known:
 class Roster:
     """One per worker.
 
-    Mutable: ``_known`` by provider name (changed when a list was read or loaded), ``_is_loaded`` once, ``_task`` (the one running
-    look).
+    Mutable: ``_known`` by provider name (changed when a list was read or loaded), ``_is_loaded`` once, ``_plan`` and ``_task``
+    (the one running look) by ``adopt``.
     """
 
     def __init__(self, resources: Resources, memory: ListMemory) -> None:
