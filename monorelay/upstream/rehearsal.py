@@ -138,8 +138,8 @@ class RehearsedExchange:
     """Between a receiver and the exchange of its upstream, of which it is the receiver.
 
     Mutable: ``_inner`` (None while the fault delays it, and from the moment when it was left), ``_is_over`` (nothing more is told),
-    ``_is_paused`` (the receiver's wish), ``_passes`` (the rest goes through as it comes), ``_count`` (what is still to come before
-    the fault), ``_timings`` (of an upstream that was left), and the timers.
+    ``_is_paused`` (the receiver's wish), ``_passes`` (the rest goes through as it comes), ``_replaces`` and ``_count`` (set at the
+    head), ``_to_come`` (what is still to come before the fault), ``_timings`` (of an upstream that was left), and the timers.
     """
 
     def __init__(
