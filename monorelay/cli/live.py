@@ -18,9 +18,9 @@ from monorelay.config.problems import did_you_mean
 from monorelay.dialects.model_lists import read_model_list
 from monorelay.dialects.refusal_kinds import error_words
 from monorelay.plan.plan import Key, Lane, Plan, Provider
+from monorelay.relay.sending import own_request
 from monorelay.upstream.collect import CollectFailed, Whole, collect
 from monorelay.upstream.curl import CurlEngine
-from monorelay.upstream.interface import UpstreamRequest
 
 AT_ONCE = 8
 MOST_BYTES = 16 * 1024 * 1024
@@ -76,16 +76,9 @@ async def _ask(plan: Plan, providers: Sequence[Provider]) -> list[Heard]:
 
 
 async def _ask_key(engine: CurlEngine, provider: Provider, key: Key, lane: Lane) -> Heard:
-    request = UpstreamRequest(
-        method="GET",
-        url=lane.url.render({}, "", ""),
-        headers=lane.request.lines({}, key.fingerprint, {"model": "", "request_id": "", "client": ""}),
-        body=None,
-        timeouts=lane.timeouts,
-    )
     began = time.monotonic()
     try:
-        whole = await collect(engine, request, MOST_BYTES)
+        whole = await collect(engine, own_request(lane, key.fingerprint), MOST_BYTES)
     except CollectFailed as error:
         return _heard(provider, key, began, None, said=f"{error.failure.phase}: {error.failure.reason}")
     if whole.status != 200:

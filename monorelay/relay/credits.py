@@ -16,9 +16,9 @@ from monorelay.config.credits import CreditsSpec
 from monorelay.dialects.json_path import balance_in
 from monorelay.plan.plan import Key, Lane, Plan, Provider
 from monorelay.relay.resources import Resources
+from monorelay.relay.sending import own_request
 from monorelay.store.balances import Balance, BalanceMemory
 from monorelay.upstream.collect import CollectFailed, collect
-from monorelay.upstream.interface import UpstreamRequest
 
 log = logging.getLogger("monorelay.balances")
 
@@ -183,14 +183,7 @@ class Balances:
 
     async def _read(self, watched: _Watched, key: Key) -> float:
         """Raises CollectFailed or ValueError."""
-        request = UpstreamRequest(
-            method="GET",
-            url=watched.lane.url.render({}, "", ""),
-            headers=watched.lane.request.lines({}, key.fingerprint, {"model": "", "request_id": "", "client": ""}),
-            body=None,
-            timeouts=watched.lane.timeouts,
-        )
-        whole = await collect(self._resources.engine, request, MOST_BYTES)
+        whole = await collect(self._resources.engine, own_request(watched.lane, key.fingerprint), MOST_BYTES)
         if whole.status in (401, 403):
             raise ValueError(f"status {whole.status}: this key may not ask for it")
         if whole.status != 200:

@@ -15,9 +15,9 @@ from urllib.parse import quote
 from monorelay.dialects.model_lists import MOST_ENTRIES, ModelEntry, ModelPage, read_model_list
 from monorelay.plan.plan import Lane, Plan, Provider
 from monorelay.relay.resources import Resources
+from monorelay.relay.sending import own_request
 from monorelay.store.lists import ListMemory
 from monorelay.upstream.collect import CollectFailed, collect
-from monorelay.upstream.interface import UpstreamRequest
 
 log = logging.getLogger("monorelay.roster")
 
@@ -150,14 +150,7 @@ class Roster:
         key = pool.name_one(resources.clock.monotonic(), resources.draw, resources.clock.now())
         if key is None:
             raise ValueError("no key is usable")
-        request = UpstreamRequest(
-            method="GET",
-            url=lane.url.render({}, query, ""),
-            headers=lane.request.lines({}, key.fingerprint, {"model": "", "request_id": "", "client": ""}),
-            body=None,
-            timeouts=lane.timeouts,
-        )
-        whole = await collect(resources.engine, request, MOST_BYTES)
+        whole = await collect(resources.engine, own_request(lane, key.fingerprint, query), MOST_BYTES)
         if whole.status != 200:
             raise ValueError(f"status {whole.status}")
         return read_model_list(whole.body)

@@ -12,6 +12,7 @@ from monorelay.dialects.interface import Hints, Translation, Untranslatable
 from monorelay.dialects.tool_text import without_tools
 from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.headers import header_safe
+from monorelay.plan.plan import Lane
 from monorelay.plan.resolution import Target
 from monorelay.relay.call import Asked, Body, Call
 from monorelay.upstream.interface import UpstreamRequest
@@ -69,6 +70,17 @@ def upstream_request(call: Call, target: Target, fingerprint: str, body: Body, s
         headers=headers,
         body=body if isinstance(body, Upload) or body else None,
         timeouts=target.timeouts,
+    )
+
+
+def own_request(lane: Lane, fingerprint: str, query: str = "") -> UpstreamRequest:
+    """A request that no client made: for a list of models, or for what a key has left."""
+    return UpstreamRequest(
+        method="GET",
+        url=lane.url.render({}, query, ""),
+        headers=lane.request.lines({}, fingerprint, {"model": "", "request_id": "", "client": ""}),
+        body=None,
+        timeouts=lane.timeouts,
     )
 
 
