@@ -14,9 +14,9 @@ from pathlib import Path
 from monorelay.cli.applying import add_reload, ask, maybe_reload
 from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.command import Parser, add_config_dir, declare, prepared
-from monorelay.cli.provider_file import Provider, Unclear, new_file, provider_of
+from monorelay.cli.provider_file import Provider, Unclear, new_file, provider_of, unknown
 from monorelay.config.load import Survey, find_places, survey
-from monorelay.config.problems import ConfigError, did_you_mean
+from monorelay.config.problems import ConfigError
 from monorelay.config.writing import scalar
 from monorelay.daemon.start import BAD_CONFIGURATION
 
@@ -112,8 +112,7 @@ def _skeleton(found: Provider, options: argparse.Namespace, now: Survey | None) 
             f"provider: {name}\nextends: {name}\n\n# What {source} says:\n#\n{shipped}\n"
         )
     if not options.base_url:
-        names = [spec.name for spec in now.config.providers] if now is not None else []
-        raise Unclear(f"no provider is called {found.name}{did_you_mean(found.name, names)}: --base-url URL makes one")
+        raise unknown(found.name, now)
     return (
         f"# {found.name}, yours; `monorelay dump --providers {found.name}` shows what its template adds.\n"
         f"provider: {name}\nextends: {scalar(options.extends or 'openai-compatible')}\nbase_url: {scalar(options.base_url)}\n"

@@ -48,8 +48,8 @@ def provider_of(name: str, places: Places, environ: Mapping[str, str], now: Surv
     return Provider(real, _file_of(real, places), spec, next((one for one in shipped if one.name == real), None))
 
 
-def unknown(name: str, now: Survey) -> Unclear:
-    names = [spec.name for spec in now.config.providers]
+def unknown(name: str, now: Survey | None) -> Unclear:
+    names = [spec.name for spec in now.config.providers] if now is not None else []
     return Unclear(f"no provider is called {name}{did_you_mean(name, names)}: --base-url URL makes one")
 
 
