@@ -41,10 +41,6 @@ class Tools:
     custom: frozenset[str] = frozenset()
     legacy: bool = False
 
-    @property
-    def is_forced(self) -> bool:
-        return self.choice is not None and self.choice["type"] in ("any", "tool")
-
 
 def translate_tools(body: Mapping[str, Any], losses: Losses, *, strict_tools: bool) -> Tools:
     """Of a whole request. ``strict_tools``: whether the upstream can hold a model to a schema."""
