@@ -29,6 +29,8 @@ expected, and whether an answer is understood.
 With --live every key is asked of its provider, by a call for the list of models, which costs nothing: whether it is taken, how
 long that took, and what the answer says about limits. Without names all providers are asked that are on.
 
+--fixtures and --live are said one at a time.
+
 exit codes: 0 it would be served, 1 a key was not taken (with --live), 78 it would be refused, or a test failed
 """
 

@@ -43,7 +43,7 @@ be read. The same is told by a running relay to the header `x-monorelay-explain:
     monorelay explain llama3@local --route chat
     monorelay explain auto --route chat --body request.json
 
-exit codes: 0 it is served, 1 nobody serves it
+exit codes: 0 it is served, 1 nobody serves it, 78 the files would be refused
 """
 
 

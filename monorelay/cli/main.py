@@ -31,6 +31,7 @@ EPILOG = """\
 First steps:
     monorelay demo                      try everything, without any account
     monorelay providers                 which providers are shipped, and where each looks for its key
+    monorelay enable openai             give one its key: it is asked for, and written to a file of its own
     monorelay run                       serve those that have one
     monorelay reload                    put a change in force, without dropping a request, or say what is wrong with it
 """

@@ -17,6 +17,8 @@ which they are asked, and the line that defines it.
 
 A provider in brackets would serve it, but has no key, or is switched off. One followed by "via ..." is reached by
 translating to the capability named there.
+
+exit codes: 0 printed, 78 the files would be refused
 """
 
 
