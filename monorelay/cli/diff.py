@@ -14,6 +14,7 @@ from monorelay.cli.command import Parser, add_json, declare, snapshot_of
 from monorelay.cli.relay_socket import NoRelay, add_relay, ask, denial, find
 from monorelay.config.load import Places, find_places
 from monorelay.config.problems import dotted
+from monorelay.config.settings import StartupSpec
 from monorelay.config.snapshot import Change, Shown, Snapshot, changes, unpacked
 
 DESCRIPTION = """
@@ -27,7 +28,7 @@ References such as ${NAME} are resolved in the environment of this command, whic
 
 exit codes: 0 nothing would change, 1 something would, 2 there is nothing to compare with, 78 the files would be refused
 """
-AT_RESTART = {("server", name) for name in ("host", "port", "listen", "workers", "state_dir")}
+AT_RESTART = {("server", name) for name in ("listen", *StartupSpec.__dataclass_fields__)}  # listen is host and port
 LIMIT = 10.0
 
 
