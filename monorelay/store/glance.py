@@ -1,4 +1,4 @@
-"""A look into the file of another process, for a command that only looks. It blocks, and changes nothing."""
+"""A look into the file from outside its own thread, for commands and for a start. It blocks, and changes nothing."""
 
 from __future__ import annotations
 
