@@ -289,7 +289,8 @@ class _Translation:
             self.lost((*path, "label"), f"is called {label} here")
         labels.add(label)
         known: Schema = PROVIDER["keys"]["schema"]["schema"]
-        rest = {word: value for word, value in entry.items() if word not in ("key", "secret", "label") and value != 0}
+        said = {word: value for word, value in entry.items() if word not in ("key", "secret", "label")}
+        rest = {word: value for word, value in said.items() if value is False or value != 0}  # 0 was no limit; False is its switch
         kept = dict(self.keep(rest, path, known, LOST_OF_KEYS))
         windows = kept.get("usage_window_limits")
         if isinstance(windows, dict):

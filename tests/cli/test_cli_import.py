@@ -203,6 +203,15 @@ def test_routing_that_was_off(say: Callable[..., Any], operator: Callable[..., P
     assert "aliases" not in (tmp_path / "etc/config.yml").read_text()
 
 
+def test_a_key_that_was_switched_off_stays_off(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """Off is off, where 0 of a limit is none."""
+    directory, path = operator(), tmp_path / "old.yml"
+    path.write_text("providers:\n  openai: {keys: [{key: a, enabled: false}, {key: b, quota_limit: 0}]}\n")
+    assert say("import", path, "--config-dir", directory).code == 0
+    (spec,) = [one for one in load(Places(TOP, directory, None), {}).providers if one.name == "openai"]
+    assert [(key.enabled, key.limits.quota) for key in spec.keys] == [(False, None), (True, None)]
+
+
 HOSTILE = """\
 providers:
   house: {base_url: "https://house.example.com/v1", keys: [{key: sk-of-house, label: eu-main}]}
