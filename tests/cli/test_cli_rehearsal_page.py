@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from monorelay.config.load import Places, load
+
 TOP = Path(__file__).resolve().parents[2]
 PAGE = (TOP / "docs" / "rehearsal.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n# ([\w./-]+)(?::[^\n]*)?\n(.*?)```", PAGE, re.DOTALL)
-CONFIG = "server: {access_key: '${file:access}'}\n"
+CONFIG = "server: {access_key: '${file:access}', state_dir: remembered}\n"
 OWN = "provider: openai\nextends: openai\nkeys: [{label: main, secret: '${file:main}'}, {label: spare, secret: '${file:spare}'}]\n"
 
 
@@ -34,6 +36,7 @@ def test_the_profile_of_the_page_is_served_and_the_operators_own_files_are_not_t
     profile = home / "rehearsal"
     (permission, text), *faults = BLOCKS
     (profile / permission).write_text(text)
+    assert load(Places(TOP, profile, None), {}).startup.state_dir == str(profile / "state")
     assert len(faults) == 5
     for name, text in faults:
         (profile / name).write_text(text)
