@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Mapping
 
 from monorelay.cli.changes import Changes
 from monorelay.cli.command import Parser, prepared
+from monorelay.cli.relay_socket import NoRelay, find
 from monorelay.config.problems import ConfigError
 from monorelay.daemon.prepare import Candidate
 
@@ -36,13 +39,25 @@ def ask(question: str) -> bool:
 
 
 def maybe_reload(options: argparse.Namespace) -> int:
-    """Reloads if that was asked for, asks where somebody is there to answer, else says how. The exit code."""
-    from monorelay.cli.main import COMMANDS, main  # not above: it is what loads this file
+    """Reloads if that was asked for, asks where somebody is there to answer and a relay to reload, else says how. The exit code."""
+    from monorelay.cli.main import main  # not above: it is what loads this file
 
+    command = ["reload", *(("--config-dir", str(options.config_dir)) if options.config_dir is not None else ())]
     wanted = options.reload
     if wanted is None:
-        wanted = sys.stdin.isatty() and "reload" in COMMANDS and ask("reload the running relay now?")
+        wanted = sys.stdin.isatty() and _is_running(options) and ask("reload the running relay now?")
     if not wanted:
-        print("it takes effect at the next reload: monorelay reload")
+        print(f"it takes effect at the next reload: {shlex.join(['monorelay', *command])}")
         return 0
-    return main(["reload", *(("--config-dir", str(options.config_dir)) if options.config_dir is not None else ())])
+    return main(command)
+
+
+def _is_running(options: argparse.Namespace) -> bool:
+    """Whether there is one relay that reads these files. Another user's counts: why it cannot be asked is worth telling."""
+    try:
+        find(argparse.Namespace(config_dir=options.config_dir, socket=None, pid=None), os.environ)
+    except PermissionError:
+        return True
+    except NoRelay:
+        return False
+    return True

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from monorelay.cli.applying import add_reload, checked, maybe_reload
 from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.command import Parser, add_config_dir, declare
-from monorelay.cli.provider_file import Unclear, new_file, provider_of, switched
+from monorelay.cli.provider_file import Unclear, new_file, provider_of, switch_only, switched
 from monorelay.config.load import find_places, survey
 from monorelay.config.problems import did_you_mean
-from monorelay.config.writing import scalar
 
 DESCRIPTION = """
 Switch a provider off: `enabled: false` in your file of it, which is made if there is none. Keys stay where they are, so that
@@ -42,9 +41,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             print(f"{found.name} is off already ({found.spec.origins.of('enabled')})")
             return 0
         if found.file is None:
-            name = scalar(found.name)
-            text = f"# Written by `monorelay disable`.\nprovider: {name}\nextends: {name}\nenabled: false\n"
-            changes.write(new_file(found.name, places), text)
+            changes.write(new_file(found.name, places), switch_only(found.name, "false"))
         else:
             try:
                 changes.write(found.file, switched(found.file.read_text(encoding="utf-8"), "false"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from monorelay.cli.applying import add_reload, checked, maybe_reload
 from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.command import Parser, add_config_dir, declare
-from monorelay.cli.provider_file import Provider, Unclear, masks, new_file, provider_of, switched, unknown
+from monorelay.cli.provider_file import Provider, Unclear, is_switch_only, masks, new_file, provider_of, switched, unknown
 from monorelay.config.load import Survey, find_places, survey
 from monorelay.config.scalars import base_url
 from monorelay.config.writing import scalar
@@ -64,17 +64,22 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for path in changes.written:
         print(f"wrote {path}")
     keys = ", ".join(f"{key.label} ({key.secret.fingerprint})" for key in provider.spec.keys if key.enabled)
-    print(f"{found.name} is on, " + (f"with the key {keys}" if keys else "without a key"))
+    if keys or provider.spec.auth is None:
+        print(f"{found.name} is on, " + (f"with the key {keys}" if keys else "without a key"))
+    else:
+        path = Path(provider.spec.origins.root.file)
+        how = f"enable {found.name} --key-stdin" if is_switch_only(path, found.name) else f"edit {found.name}"
+        print(f"{found.name} is on, but no key of it is seen here; without one each call ends with no_keys: `monorelay {how}`")
     return maybe_reload(options)
 
 
 def _plan(options: argparse.Namespace, found: Provider, now: Survey, changes: Changes, directory: Path, path: Path) -> None:
     """Writes what has to be written. Raises Unclear, CannotWrite."""
-    if found.file is None:
+    given = options.key_file is not None or options.key_stdin
+    if found.file is None or given and is_switch_only(path, found.name):
         _write_new(options, found, now, changes, directory, path)
         return
     text = path.read_text(encoding="utf-8")
-    given = options.key_file is not None or options.key_stdin
     if options.base_url or options.extends:
         raise Unclear(f"{path} is yours already: change it with `monorelay edit {found.name}`")
     secret = directory / _secret_name(found.name)

@@ -14,6 +14,7 @@ from monorelay.config.dropins import drop_ins
 from monorelay.config.load import Places, Survey, survey
 from monorelay.config.problems import did_you_mean
 from monorelay.config.provider import ProviderSpec
+from monorelay.config.writing import scalar
 
 
 class Unclear(Exception):
@@ -74,6 +75,16 @@ def new_file(name: str, places: Places) -> Path:
     if path.exists() and not masks(path):
         raise Unclear(f"{path} exists, and defines something else: rename it first")
     return path
+
+
+def switch_only(name: str, word: str) -> str:
+    """A whole file that says nothing but whether the shipped provider is on."""
+    return f"# Written by `monorelay disable`.\nprovider: {scalar(name)}\nextends: {scalar(name)}\nenabled: {word}\n"
+
+
+def is_switch_only(path: Path, name: str) -> bool:
+    """Whether there is nothing of the operator's in it that a new file would lose."""
+    return path.read_text(encoding="utf-8", errors="replace") in (switch_only(name, "false"), switch_only(name, "true"))
 
 
 def masks(path: Path) -> bool:

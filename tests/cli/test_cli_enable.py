@@ -179,6 +179,34 @@ def test_disable(operator: Callable[..., Path], say: Callable[..., Any], key_on_
     assert say("disable", "antropic", "--config-dir", directory).code == 1
 
 
+def test_one_that_has_no_key_is_not_said_to_need_none(
+    operator: Callable[..., Path], say: Callable[..., Any], key_on_stdin: None
+) -> None:
+    """Switched off and on again, it still waits for a key; one that is given then takes the place of what `disable` wrote."""
+    directory = operator()
+    assert say("disable", "openai", "--no-reload", "--config-dir", directory).code == 0
+    said = say("enable", "openai", "--no-reload", "--config-dir", directory)
+    assert said.code == 0 and "no key of it is seen here" in said.out and "`monorelay enable openai --key-stdin`" in said.out
+    said = say("enable", "openai", "--key-stdin", "--no-reload", "--config-dir", directory)
+    assert said.code == 0 and "openai is on, with the key main" in said.out
+    (directory / "providers.d/openai.yml").write_text("provider: openai\nextends: openai\nenabled: false\npriority: 3\n")
+    said = say("enable", "openai", "--no-reload", "--config-dir", directory)
+    assert said.code == 0 and "`monorelay edit openai`" in said.out
+    said = say("enable", "openai", "--key-stdin", "--no-reload", "--config-dir", directory)
+    assert said.code == 1 and "is yours already" in said.err
+
+
+def test_a_reload_is_offered_where_a_relay_reads_these_files(
+    operator: Callable[..., Path], say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With none running nobody is asked; the command that would do it later names the directory."""
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: pytest.fail(prompt))
+    directory = operator()
+    said = say("disable", "openai", "--config-dir", directory)
+    assert said.code == 0 and f"monorelay reload --config-dir {directory}\n" in said.out
+
+
 def test_what_is_written_in_config_yml(operator: Callable[..., Path], say: Callable[..., Any]) -> None:
     """An entry there is the operator's to change, at a place that is named."""
     directory = operator(config="providers:\n  openai: {keys: [sk-x]}\n")
