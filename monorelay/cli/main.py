@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -83,6 +84,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return BAD_CONFIGURATION
+    except ModuleNotFoundError as error:
+        library = (error.name or "monorelay").partition(".")[0]
+        if library == "monorelay":
+            raise
+        print(
+            f"this Python ({sys.executable}) lacks the library {library}. In a checkout this finds, or makes, one that has all:\n"
+            f"    sh packaging/python.sh run -m monorelay {shlex.join(words)}",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -82,7 +82,13 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             _write(translation.answer(given))
         else:
             _write(translation.request)
-    except (Untranslatable, Truncated, OSError, ValueError) as error:
+    except OSError as error:
+        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 1
+    except json.JSONDecodeError as error:
+        print(f"what was given is not JSON: {error}", file=sys.stderr)
+        return 1
+    except (Untranslatable, Truncated, ValueError) as error:
         print(str(error) or "the answer was cut", file=sys.stderr)
         return 1
     for field in translation.lost if not about_answer else ():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,25 @@ def test_no_option_is_ignored(arguments: list[str], sentence: str, operator: Wri
     where = () if arguments[0] == "translate" else ("--config-dir", operator(providers__50_local=LOCAL))
     said = say(*arguments, *where)
     assert said.code == 2 and sentence in said.err and not said.out
+
+
+def test_a_python_without_the_libraries() -> None:
+    """It is told in a sentence, with what finds one that has them; no traceback."""
+    top = Path(__file__).parents[2]
+    command = [sys.executable, "-S", "-m", "monorelay", "routes"]
+    said = subprocess.run(command, cwd=top, env={}, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 1 and "Traceback" not in said.stderr and said.stderr.startswith("this Python (")
+    assert said.stderr.endswith("    sh packaging/python.sh run -m monorelay routes\n") and (top / "packaging/python.sh").exists()
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("[1", "what was given is not JSON: "), (None, " cannot be read: No such file")])
+def test_translate_what_cannot_be_read(say: Callable[..., Any], tmp_path: Path, text: str | None, sentence: str) -> None:
+    """No file, or no JSON in it: a sentence says which."""
+    path = tmp_path / "request.json"
+    if text is not None:
+        path.write_text(text)
+    said = say("translate", "--from", "openai.chat", "--to", "anthropic.messages", path)
+    assert said.code == 1 and sentence in said.err and "Errno" not in said.err
 
 
 def test_output_that_nobody_reads(operator: Write) -> None:
