@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,8 +113,11 @@ def test_missing_directory(say: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_routes(operator: Write, say: Callable[..., Any]) -> None:
-    """A line per route: who serves it, who would, and where it is defined."""
-    said = say("routes", "--config-dir", operator(providers__50_local=LOCAL))
+    """A line per route: who serves it, how many would, or with --all who, and where it is defined."""
+    directory = operator(providers__50_local=LOCAL)
+    (few,) = [line for line in say("routes", "--config-dir", directory).out.splitlines() if "/v1/chat/completions" in line]
+    assert re.search(r"openai\.chat +local \(\d+ not on\)  +\S+routes\.d/10-chat\.yml:\d+$", few), few
+    said = say("routes", "--all", "--config-dir", directory)
     (chat,) = [line for line in said.out.splitlines() if "/v1/chat/completions" in line]
     assert chat.startswith("POST") and "openai.chat" in chat and "routes.d/10-chat.yml:" in chat
     assert ", local," in chat or " local," in chat
