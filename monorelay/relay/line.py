@@ -45,9 +45,11 @@ async def carry(call: Call, body: Body, reply: Reply, resources: Resources) -> N
         status = await _carry(call, body, reply, trail, resources)
     except RelayError as error:
         status = error.status
+        trail.error = error.body.type
         refuse(call, reply, error, trail)
     except Exception:
         status = PROXY.status
+        trail.error = PROXY.type
         log.exception("call=%s generation=%d a fault in the relay", call.id, call.plan.generation)
         refuse(call, reply, RelayError(PROXY, f"A fault in the relay; its log has the details under request id {call.id}."), trail)
     finally:

@@ -174,6 +174,8 @@ class Resources:
             told += " explained"
         if len(trail.story) > 1:
             told += f" trail={', '.join(trail.story[:TRIES_TOLD])!r}"
+        if trail.error:
+            told += f" error={trail.error}"
         if trail.broken:
             told += f" broken={trail.broken}"
         if trail.lost:

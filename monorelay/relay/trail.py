@@ -29,6 +29,7 @@ class Trail:
     lost: tuple[str, ...] = ()
     head_at: float = 0.0
     opened_at: float = 0.0
+    error: str = ""  # the type of the refusal that was our own to word, from the error table
     broken: str = ""  # how an answer ended that was committed and not completed; never the upstream's own words
     is_explained: bool = False  # nothing was asked: the client wanted to be told what would be
 

@@ -81,6 +81,7 @@ def test_what_is_told_of_the_way_fits_a_header_line(caplog: pytest.LogCaptureFix
     with caplog.at_level("INFO", "monorelay.calls"):
         play(scene)
     assert max(len(line) for line in caplog.messages) < 1000
+    assert " error=no_keys" in caplog.messages[-1] and "error=" not in caplog.messages[0]
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
