@@ -2,8 +2,8 @@
 
 PYTHON_SH = sh packaging/python.sh
 
-run: ## The relay with its built-in upstream, on http://127.0.0.1:8787
-	@$(PYTHON_SH) run -m monorelay demo
+run: ## The relay with its built-in upstream, on http://127.0.0.1:8787 (LISTEN=host:port: elsewhere)
+	@$(PYTHON_SH) run -m monorelay demo $(if $(LISTEN),--listen $(LISTEN))
 
 test: lint ## Lint and the whole suite
 	@$(PYTHON_SH) test packaging/suite.py -q
