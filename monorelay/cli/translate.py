@@ -83,6 +83,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         else:
             _write(translation.request)
     except OSError as error:
+        if error.filename is None:  # not a file of ours, but the output, which `main` knows about
+            raise
         print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
         return 1
     except json.JSONDecodeError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -244,16 +246,18 @@ def test_translate_what_cannot_be_read(say: Callable[..., Any], tmp_path: Path, 
     assert said.code == 1 and sentence in said.err and "Errno" not in said.err
 
 
-def test_output_that_nobody_reads(operator: Write) -> None:
+@pytest.mark.parametrize("word", ["routes", "translate"])
+def test_output_that_nobody_reads(word: str, operator: Write, tmp_path: Path) -> None:
     """`monorelay routes | head` ends quietly."""
-    import os
-    import subprocess
-    import sys
-
-    directory = operator(providers__50_local=LOCAL)
+    long = tmp_path / "long.json"
+    long.write_text(json.dumps({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x" * 100_000}]}))
+    words = {
+        "routes": ["--json", "--config-dir", str(operator(providers__50_local=LOCAL))],
+        "translate": ["--from", "anthropic.messages", "--to", "openai.chat", str(long)],
+    }
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "monorelay", "routes", "--json", "--config-dir", str(directory)]
+    command = [sys.executable, "-m", "monorelay", word, *words[word]]
     ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2], timeout=30)
     os.close(writing)
     assert ended.stderr == b""
