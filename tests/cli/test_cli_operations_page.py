@@ -24,7 +24,9 @@ def test_every_command_exists() -> None:
 
 def test_every_option_exists() -> None:
     """Each line of commands can be understood; the files it names need not be there."""
-    for line in re.findall(r"^ {4}monorelay ([^#\n]*)", PAGE, re.MULTILINE):
+    lines = re.findall(r"^ {4}monorelay ([^#\n]*)", PAGE, re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
         words = line.split("<")[0].split()
         parser(words[0]).parse_args(words)
 
