@@ -22,8 +22,9 @@ ACK_LIMIT = 10.0  # seconds in which a worker takes over a configuration, before
 class Assignment:
     """All that a worker is told when it is born.
 
-    ``facts``: what the other workers told each other and still holds, pickled, in the order in which it was told. ``usage``: memory
-    in which workers see what the others use of each key, and ``seat`` this one's place in it; None where there is one worker.
+    ``facts``: what the other workers told each other and still holds, pickled, in the order in which the master heard it.
+    ``usage``: memory in which workers see what the others use of each key, and ``seat`` this one's place in it; None where there is
+    one worker.
     """
 
     channel: Channel
