@@ -111,11 +111,17 @@ class Case:
         kind = "stream" if self.stream else "json"
         return f"{self.client} on {self.upstream}, {kind}, {self.place}, {self.how}"
 
+    @property
+    def timeouts(self) -> dict[str, float]:
+        """In seconds: short for what a silent upstream is to run into, and for nothing else: a busy machine is silent, too."""
+        if HANG not in self.steps:
+            return {}
+        return {"idle": 0.4} if self.head or "in the head" in self.place else {"first_byte": 0.8}
+
     def body(self, model: str) -> dict[str, Any]:
         return {"model": model, "stream": self.stream, **DIALECTS[self.client].body}
 
 
-SILENT = 0.4  # seconds that the relays of these stories wait for a head, and inside an answer
 # With pauses, for content that comes in one packet with the fault is never begun, and another target may rightly answer.
 _ENDS: dict[str, tuple[Step, ...]] = {
     "closed": (CLOSE,),

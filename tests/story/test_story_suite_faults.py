@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fault_scripts import DIALECTS, PAIRS, SILENT, is_honest, json_cases, stream_cases
+from fault_scripts import DIALECTS, PAIRS, is_honest, json_cases, stream_cases
 from story_client import Answer
 from story_process import Relay
 from story_providers import SECRETS, SERVER, keys
@@ -25,12 +25,13 @@ assert len(NUMBERS) == len(CASES)
 
 @pytest.fixture(scope="module")
 def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
-    timeouts = {"connect": 5, "first_byte": SILENT * 2, "idle": SILENT}
+    timeouts = {"connect": 20, "first_byte": 20, "idle": 20}
+    models = {str(number): {"timeouts": case.timeouts} for number, case in enumerate(CASES) if case.timeouts}
     providers = {
         f"up-{name}": {"base_url": f"{upstream.origin}/{name}", "keys": keys("a"), "offers": offers, "timeouts": timeouts}
         for name, offers in OFFERS.items()
     }
-    return start({"server": SERVER, "providers": providers}, environ=SECRETS)
+    return start({"server": SERVER, "providers": providers, "model_routing": {"models": models}}, environ=SECRETS)
 
 
 @pytest.fixture(scope="module")
