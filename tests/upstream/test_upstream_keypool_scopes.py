@@ -83,13 +83,53 @@ def test_an_account_cools_for_keys_that_come_later_too() -> None:
     assert take(pool, 29.0) is None and pool.next_free(29.0) == 1.0 and take(pool, 30.0) == "a"
 
 
-def test_only_so_many_models_are_remembered() -> None:
-    """Names come from clients: of too many, the one that is free the soonest is forgotten first."""
-    pool = pool_of(A, scope="key+model")
-    for number in range(MOST_MODELS + 10):
-        pool.cool(borrow(pool, model=f"m{number}"), 1000.0 - number)
+def test_only_so_many_models_are_told_apart() -> None:
+    """Names come from clients: beyond so many, the one that is free the soonest holds the whole key for as long, and no longer."""
+    pool = pool_of(A, scope="key+model", slow_start=50.0)
+    loans = [borrow(pool, model=f"m{number}") for number in range(MOST_MODELS + 10)]
+    for number, loan in enumerate(loans[:MOST_MODELS]):
+        pool.cool(loan, 1000.0 - number)
+    assert take(pool, 0.0, "other") == "a"
+    for number, loan in enumerate(loans[MOST_MODELS:]):
+        pool.cool(loan, 100.0 + number)
     assert len(pool.states(0.0)[0].models) == MOST_MODELS
-    assert take(pool, 0.0, "m0") is None and take(pool, 0.0, "m255") is None and take(pool, 0.0, "m256") == "a"
+    assert [take(pool, 108.9, model) for model in ("m0", f"m{MOST_MODELS}", "other")] == [None] * 3
+    assert pool.next_free(100.0, "other") == 9.0 and pool.next_free(100.0, "m0") == 900.0
+    assert [take(pool, 109.0, model) for model in ("m0", f"m{MOST_MODELS}", "other", "other")] == [None, "a", "a", "a"]
+
+
+def test_made_up_names_end_no_cooldown() -> None:
+    """Whoever has a thousand names refused gets no request through for a model that cools, in this worker or in another."""
+    pool, other = pool_of(A, scope="key+model"), pool_of(A, scope="key+model")
+    pool.tell = other.hear
+    pool.cool(borrow(pool, model="m"), 10.0)
+    for loan in [borrow(pool, model=f"made up {number}") for number in range(1000)]:
+        pool.cool(loan, 60.0)
+    for either in (pool, other):
+        assert take(either, 9.9, "m") is None and take(either, 59.9, "made up 0") is None
+        assert len(either.states(0.0)[0].models) == MOST_MODELS
+        assert take(either, 60.0, "m") == "a"
+
+
+def test_what_is_over_gives_way_first() -> None:
+    """A key is not held for models whose own cooldown has ended."""
+    pool = pool_of(A, scope="key+model", slow_start=500.0)
+    for number in range(MOST_MODELS):
+        pool.cool(borrow(pool, model=f"old {number}"), 5.0)
+    for number in range(MOST_MODELS):
+        pool.cool(borrow(pool, 100.0, model=f"new {number}"), 200.0)
+    assert [take(pool, 100.0, model) for model in ("old 0", "new 0", "m", "m")] == ["a", None, "a", "a"]
+
+
+def test_too_many_steered_models_steer_the_key() -> None:
+    """It is a preference, and goes the same way."""
+    pool = pool_of(A, B, scope="key+model")
+    for number in range(MOST_MODELS):
+        pool.steer("fa", 60.0, f"m{number}")
+    assert take(pool, 0.0, "other") == "a"
+    pool.steer("fa", 30.0, "one more")
+    assert [take(pool, 29.0, "other") for _ in range(3)] == ["b"] * 3
+    assert "a" in [take(pool, 30.0, "other") for _ in range(2)]
 
 
 def test_a_key_is_steered_away_from() -> None:
