@@ -47,7 +47,8 @@ class Line(logging.Formatter):
 class Stderr(logging.Handler):
     """Writes at once, or, after ``start_thread``, by a thread of its own."""
 
-    # Mutable: the queue's thread, started once and ended by close(); dropped is counted by callers and reset by the thread.
+    # Mutable: the queue's thread, started once and ended by close(); dropped, by callers, whom logging lets in one by one, and how
+    # much of it was told, by the thread: each has its own, so that none is lost between two of them.
 
     def __init__(self, *, priorities: bool = False, descriptor: int = 2) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class Stderr(logging.Handler):
         self._descriptor = descriptor
         self._queue: queue.Queue[str | None] = queue.Queue(QUEUED)
         self._thread: threading.Thread | None = None
-        self.dropped = 0
+        self.dropped = 0  # in all
+        self._told = 0
 
     def start_thread(self) -> None:
         self._thread = threading.Thread(target=self._write_queued, name="logs", daemon=True)
@@ -78,9 +80,10 @@ class Stderr(logging.Handler):
     def _write_queued(self) -> None:
         while (line := self._queue.get()) is not None:
             self._write(line)
-            if self.dropped:
-                dropped, self.dropped = self.dropped, 0
-                self._write(f"warning logs dropped={dropped}: stderr is not read fast enough")
+            dropped = self.dropped
+            if dropped != self._told:
+                self._write(f"warning logs dropped={dropped - self._told}: stderr is not read fast enough")
+                self._told = dropped
 
     def _write(self, line: str) -> None:
         remaining = f"{line}\n".encode("utf-8", "backslashreplace")

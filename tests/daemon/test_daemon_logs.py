@@ -75,23 +75,45 @@ def test_thread_writes_in_order(pipe: tuple[int, int]) -> None:
 def test_reader_that_stands_still(pipe: tuple[int, int]) -> None:
     """Nobody waits for a reader of stderr: lines beyond the queue are dropped, and how many is said once it reads again."""
     reading, writing = pipe
+    fill(writing)
     handler = Stderr(descriptor=writing)
     handler.start_thread()
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "logs")
     for _ in range(QUEUED + 3000):
-        handler.emit(record("x" * 100))
-    assert handler.dropped > 0
+        handler.handle(record("x" * 100))
+    assert handler.dropped in (2999, 3000)  # the thread may have one line in hand
     read: list[str] = []
+    told = threading.Event()
 
     def read_all() -> None:
         with open(reading, closefd=False) as lines:
-            read.extend(lines)
+            for line in lines:
+                read.append(line)
+                if "logs dropped=" in line:
+                    told.set()
 
     reader = threading.Thread(target=read_all)
     reader.start()
+    assert told.wait(30)  # from here on there is room in the queue for the word that ends the thread
     handler.close()
+    thread.join()  # on a busy machine it takes longer than close() waits
     os.close(writing)
     reader.join()
-    assert [line for line in read if line.startswith("warning logs dropped=")]
+    said = [line for line in read if "logs dropped=" in line]
+    assert said == [f"warning logs dropped={handler.dropped}: stderr is not read fast enough\n"]
+    assert len(read) - len(said) + handler.dropped == QUEUED + 3000
+
+
+def fill(descriptor: int) -> None:
+    """A pipe, until it takes not a byte more."""
+    os.set_blocking(descriptor, False)
+    for size in (1 << 16, 1):
+        try:
+            while True:
+                os.write(descriptor, bytes(size))
+        except BlockingIOError:
+            pass
+    os.set_blocking(descriptor, True)
 
 
 def test_stderr_that_is_gone(pipe: tuple[int, int]) -> None:
