@@ -17,7 +17,7 @@ import pytest
 from daemon_process import PATIENCE, Relay, answer_of, eventually
 
 from monorelay.clock import SystemClock
-from monorelay.daemon.control import LONGEST_QUESTION, MOST_PEERS, STALL, control_path, open_control
+from monorelay.daemon.control import LONGEST_QUESTION, MOST_PEERS, STALL, Control, control_path, open_control
 
 Start = Callable[..., Relay]
 
@@ -197,7 +197,7 @@ def test_peers_are_bounded(relay: Start) -> None:
 
 
 def test_many_may_come_at_once(tmp_path: Path) -> None:
-    """Before the loop looks for them: each is let in, and told if there are too many."""
+    """Before the loop looks for them: each is let in, those who are too many are told so, and the others are heard."""
     control = open_control(tmp_path / "control.sock", SystemClock())
     peers = []
     for _ in range(3 * MOST_PEERS):
@@ -205,9 +205,26 @@ def test_many_may_come_at_once(tmp_path: Path) -> None:
         sock.setblocking(False)
         peers.append(sock)
         sock.connect(str(control.path))
+        sock.settimeout(PATIENCE)
+    for _ in peers:
+        turn_of(control, 0)
+    for sock in peers[MOST_PEERS:]:
+        assert answer_of(sock) == {"error": f"{MOST_PEERS} others are asking already: try again"}
+    for number, sock in enumerate(peers[:MOST_PEERS]):
+        sock.sendall(b'{"ask": "%d"}\n' % number)
+        turn_of(control, 1)  # of those who have not asked yet, the first
+    for peer, question in control.take():
+        control.answer(peer, question)
+    assert [answer_of(sock)["ask"] for sock in peers[:MOST_PEERS]] == [str(number) for number in range(MOST_PEERS)]
     for sock in peers:
         sock.close()
     control.close()
+
+
+def turn_of(control: Control, place: int) -> None:
+    """What the master's loop does where one source is ready."""
+    _, events, act = list(control.sources())[place]
+    act(events)
 
 
 def test_a_peer_that_leaves_while_it_waits(relay: Start) -> None:
