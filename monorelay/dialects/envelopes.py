@@ -60,7 +60,19 @@ def keepalive(capability: str) -> bytes:
 
 def as_json(value: object) -> bytes:
     """Compact UTF-8. A lone surrogate, which UTF-8 cannot hold, stays the escape that JSON allows."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = _without_constants(value)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _without_constants(value: object) -> str:
+    """Python reads ``1e999`` as an infinite number, and upstreams have sent ``NaN`` and ``-Infinity`` themselves; JSON has no words
+    for them. A number that is too large is written as one; what is no number is null."""
+    written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(value)
+    # A float comes alone or behind a bracket or a comma, and text never without its closing quote.
+    return "".join(piece.replace("Infinity", "1e999").replace("NaN", "null") if piece[-1:] in "yN" else piece for piece in written)
 
 
 def _event(name: str | None, value: Mapping[str, Any]) -> bytes:

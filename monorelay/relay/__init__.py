@@ -1,7 +1,7 @@
 """The straight line of one request, and what outlives it. ``line.py`` is the way in; ``carry`` is what the web side calls.
 
 line.py           for each target: for each usable key: attempt → verdict → until one answers
-call.py body.py   the request as it came; its JSON, parsed once and changed in place
+call.py body.py spelling.py         the request as it came; its JSON, parsed once and changed in place
 errand.py         one call under way, as the steps hand it on
 outcome.py verdict.py words.py      what can become of an attempt, what that means, and what a refusal is about
 

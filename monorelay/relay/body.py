@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from monorelay.dialects.envelopes import as_json
 from monorelay.errors import INVALID_REQUEST, RelayError
+from monorelay.relay.spelling import spelled
 
 _BLANK = " \t\n\r"
 _BOM = "\ufeff"
@@ -66,12 +67,12 @@ class JsonBody:
         """The bytes with these top-level members set, those taken out, and the model renamed as ``with_model`` does; in one splice.
 
         A member that is there gets its value in place, each time where it is repeated; a new one comes last. One that is both set
-        and removed is set. All else stays byte for byte.
+        and removed is set. All else stays byte for byte, also inside of what is set, where it is what came (``spelling.py``).
 
         >>> parse(b'{"model": "a", "n": 1.0, "user": "u"}').with_fields({"n": 2, "top_p": 1}, ["user"])
         b'{"model": "a", "n": 2,"top_p":1}'
         """
-        values = {name: as_json(value) for name, value in set.items()}
+        values = {name: self._spelled(name, value) for name, value in set.items()}
         added = [as_json(name) + b":" + value for name, value in values.items() if name not in self.fields]
         if model is not None and "model" in self.fields and not self._is_named(model):
             values.setdefault("model", json.dumps(model).encode())
@@ -84,6 +85,13 @@ class JsonBody:
             comma = b"," if len(gone) < len(self.fields) else b""
             splices.append((at, at, comma + b",".join(added)))
         return self._spliced(sorted(splices)) if splices else self.raw
+
+    def _spelled(self, name: str, value: Any) -> bytes:
+        before = self.fields.get(name)
+        if not before or not isinstance(before, (dict, list)):
+            return as_json(value)
+        start, end = next((start, end) for key, start, end in reversed(self.spans) if key == name)
+        return spelled(value, before, self.raw.decode(), start, end).encode("utf-8", "backslashreplace")
 
     def _is_named(self, model: str) -> bool:
         """Once, and by this name: of a repeated member nobody knows which one an upstream reads."""

@@ -16,6 +16,8 @@ from monorelay.upstream.upload import Upload
 
 LONGEST_MODEL = 512
 
+Rewrite = Callable[[Mapping[str, Any], Collection[str], str | None], bytes]
+
 
 class Reply(Protocol):
     """The client's side of a call. Every method is harmless once the client is gone.
@@ -80,7 +82,7 @@ class Asked:
     json: Mapping[str, Any]
     raw: bytes
     named: Callable[[str], bytes]  # the body with another model name spliced in, all else byte for byte
-    rewritten: Callable[[Mapping[str, Any], Collection[str], str | None], bytes] | None = None
+    rewritten: Rewrite | None = None
     """A JSON body with members set, others taken out, and the model renamed, all else byte for byte."""
 
 

@@ -5,16 +5,16 @@ Nothing here opens a socket: ``explain`` and the replay of a provider's own case
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from monorelay.dialects.envelopes import as_json
 from monorelay.dialects.interface import Hints, Translation, Untranslatable
 from monorelay.dialects.tool_text import without_tools
 from monorelay.errors import INVALID_REQUEST, RelayError
 from monorelay.plan.headers import header_safe
 from monorelay.plan.plan import Lane
 from monorelay.plan.resolution import Target
-from monorelay.relay.call import Asked, Body, Call
+from monorelay.relay.call import Asked, Body, Call, Rewrite
 from monorelay.upstream.interface import UpstreamRequest
 from monorelay.upstream.upload import Upload
 
@@ -33,11 +33,11 @@ def begin_translation(
     changes = call.plan.payload.changes(call.route.spec, call.route.spec.needs or "", target.asked, body) if body else None
     if changes and asked.rewritten is not None:
         body = {name: value for name, value in {**body, **changes.fields}.items() if name not in changes.removed}
-        raw = asked.rewritten(changes.fields, changes.removed, target.model if is_renamed else None)
     if call.plan.toolless is not None and body and call.plan.toolless.fullmatch(target.model):
         body, lost = without_tools(lane.translator.client, body)
-        raw = as_json({**body, "model": target.model}) if lost else raw
-    if not lost and not changes and is_renamed:
+    if (changes or lost) and asked.rewritten is not None:
+        raw = _rewritten(asked, body, asked.rewritten, target.model if is_renamed else None)
+    elif is_renamed:
         raw = asked.named(target.model)
     hints = Hints(target.model, int(now), new_id, lane.quirks_of(target.model), lane.strict)
     try:
@@ -48,6 +48,13 @@ def begin_translation(
         text = f"[{target.provider.name}] The request cannot be sent to this provider: {error}"
         raise RelayError(INVALID_REQUEST, text, param=error.field) from error
     return translation, (*lost, *translation.lost)
+
+
+def _rewritten(asked: Asked, body: Mapping[str, Any], rewrite: Rewrite, model: str | None) -> bytes:
+    """The client's bytes, changed only where ``body`` holds another thing than came."""
+    came = asked.json
+    changed = {name: value for name, value in body.items() if name not in came or value is not came[name]}
+    return rewrite(changed, [name for name in came if name not in body], model)
 
 
 def upstream_request(call: Call, target: Target, fingerprint: str, body: Body, session: str = "") -> UpstreamRequest:

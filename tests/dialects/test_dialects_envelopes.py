@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monorelay.dialects.envelopes import Family, error_bytes, family_of
+from monorelay.dialects.envelopes import Family, as_json, error_bytes, family_of
 from monorelay.errors import ErrorBody
 
 
@@ -29,6 +29,13 @@ def test_error_bytes(family: Family, error: ErrorBody, written: dict[str, Any]) 
     body = error_bytes(family, error)
     body.decode()
     assert json.loads(body) == written
+
+
+def test_what_is_written_is_json() -> None:
+    """Python reads numbers that JSON has no words for: the large ones stay large, what is no number is null, text stays text."""
+    read = json.loads('{"n": 1e999, "Infinity": [-1e999, "NaN", NaN, {"a": NaN}], "y": "Infinity", "d": 1.1}')
+    assert as_json(read) == b'{"n":1e999,"Infinity":[-1e999,"NaN",null,{"a":null}],"y":"Infinity","d":1.1}'
+    assert (as_json(float("inf")), as_json([float("nan")]), as_json("NaN\ud800")) == (b"1e999", b"[null]", b'"NaN\\ud800"')
 
 
 @pytest.mark.parametrize(

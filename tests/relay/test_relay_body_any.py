@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from monorelay.errors import RelayError
+from monorelay.plan.body_paths import inject, override, remove
 from monorelay.relay.body import JsonBody, parse
 
 TEXT = some.text(max_size=8)  # without lone surrogates: those only occur as escapes
@@ -88,6 +89,28 @@ def test_set_and_removed(
     assert result.startswith(mark.encode()) and result.endswith(("}" + blank).encode())
     assert untouched(told) == [each for each in untouched(body) if each[0] not in removed]
     assert body.raw == raw
+
+
+STEP = some.sampled_from(["0", "1", "-1", "*", "a", "model", "b"])
+EDIT = some.tuples(some.sampled_from([inject, override, remove]), some.lists(STEP, min_size=1, max_size=3).map(tuple), VALUE)
+NESTED = some.recursive(
+    VALUE,
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.sampled_from(["a", "b", "model"]), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(NESTED, some.lists(EDIT, max_size=4), some.sampled_from([None, 1]), some.booleans())
+def test_any_edit_inside(value: Any, edits: list[Any], indent: int | None, ascii_only: bool) -> None:
+    """What goes up says what the edits say, and what they left alone is written as it was."""
+    body = parse(json.dumps({"model": "m", "f": value}, indent=indent, ensure_ascii=ascii_only).encode())
+    after: Any = body.fields
+    for edit, path, given_value in edits:
+        after = edit(after, ("f", *path), given_value)
+    result = parse(body.with_fields({"f": after["f"]} if "f" in after else {}, () if "f" in after else ("f",)))
+    assert result.fields == after and json.loads(result.raw) == after
+    if after.get("f") is body.fields["f"]:
+        assert result.raw == body.raw
 
 
 @given(some.binary(max_size=40) | some.text(some.sampled_from('{}[]",:\\ umodel1e-.tnu\x00\ufeff'), max_size=40).map(str.encode))
