@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from monorelay.dialects.filtered_streams import is_filtered_stream
-from monorelay.dialects.interface import Translation
+from monorelay.dialects.interface import StreamError, Translation
 from monorelay.dialects.refusal_kinds import is_filtered
+from monorelay.dialects.unrolled_answers import is_unrollable, unrolled
 from monorelay.plan.resolution import Target
 from monorelay.relay.call import Body, Call
 from monorelay.relay.deliver import Delivery
@@ -43,6 +44,7 @@ async def attempt(
             stream=errand.asked.stream,
             capability=spec.needs or "",
             upstream=target.lane.translator.upstream,
+            unrolls=_unroller(spec.needs or "", errand) if errand.asked.stream else None,
             refuses=partial(is_filtered, target.lane.translator.upstream) if may_turn else None,
             refuses_stream=partial(is_filtered_stream, target.lane.translator.upstream) if may_turn else None,
         ),
@@ -72,6 +74,10 @@ async def attempt(
     if not isinstance(outcome, Answered) and not reply.begun:  # the commit has noted it otherwise
         trail.add(target, key, said(outcome))
     return outcome
+
+
+def _unroller(capability: str, errand: Errand) -> Callable[[bytes], bytes | StreamError | None] | None:
+    return partial(unrolled, capability, errand.asked.json) if is_unrollable(capability) else None
 
 
 def _committer(call: Call, target: Target, key: Key, trail: Trail) -> Callable[[int, Headers], list[tuple[str, str]]]:

@@ -4,7 +4,8 @@ A ``Delivery`` is the receiver of one exchange. It holds the answer back until t
 retried or become a real status:
 
     a stream         until its first content event, or 15 s after the upstream's head, or 64 KiB
-    a JSON answer    until it is complete, or past 1 MiB (translated ones always until they are complete)
+    a JSON answer    until it is complete, or past 1 MiB (translated ones always until they are complete, and so is one where a
+                     stream was asked for: it is told as one)
     anything else    until its first byte
     a refusal        always: the line decides what it means
 
@@ -53,7 +54,7 @@ class Delivery:
     __slots__ = (
         "about", "exchange", "outcome", "status", "headers", "usage", "head_at", "opened_at", "_loop", "_on_chunk",
         "_on_end", "_held", "_heard", "_size", "_json", "_transducer", "_timer", "_inflate", "_sent_at", "_made", "_lingers",
-        "_closes",
+        "_closes", "_unrolls",
     )
     # fmt: on
 
@@ -79,6 +80,7 @@ class Delivery:
         self._sent_at = 0.0
         self._made: tuple[str, ...] = ()
         self._lingers = False
+        self._unrolls = False  # JSON came where a stream was asked for
         self._closes = False  # the upstream says that it closes the connection after this answer
 
     def __repr__(self) -> str:
@@ -115,7 +117,8 @@ class Delivery:
                 self._on_chunk, self._on_end = self._first_chunk, self._end_whole  # what cannot be read is relayed as it is
         elif kind.partition(";")[0].rstrip().endswith(_WHOLE_JSON):
             self._json = readable
-            self._on_chunk = self._hold_answer if self.about.native else self._hold_all
+            self._unrolls = readable and self.about.unrolls is not None
+            self._on_chunk = self._hold_answer if self.about.native and not self._unrolls else self._hold_all
             self._on_end = self._end_whole
         elif kind.startswith("text/html") and is_in_json(self.about.capability):
             self._give_up("the answer is a web page; check base_url")
@@ -205,8 +208,19 @@ class Delivery:
                 return self._settle(RefusedInStream(FILTERED, self.headers))
             if self.about.native:  # what a translation calls its objects exists nowhere
                 self._made = remembered_ids(self.about.capability, body)
+        headers = self.headers
+        if self._unrolls:
+            assert self.about.unrolls is not None
+            told = self.about.unrolls(body)
+            if told is None:
+                reason = "a stream was asked for, and the answer is JSON that could not be told as one"
+                return self._settle(Broke(UpstreamFailure("body", reason), self.status))
+            if isinstance(told, StreamError):
+                return self._settle(RefusedInStream(told, self.headers))
+            body = told
+            headers = [*(pair for pair in headers if not pair[0].startswith("content-")), ("content-type", "text/event-stream")]
         self.opened_at = self._loop.time()
-        self.about.reply.whole(self.status, self.about.commit(self.status, self.headers), body)
+        self.about.reply.whole(self.status, self.about.commit(self.status, headers), body)
         self._settle(Answered(self.status, "", self._made))
 
     def _first_chunk(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monorelay.dialects.interface import Translation
+from monorelay.dialects.interface import StreamError, Translation
 from monorelay.relay.call import Reply
 from monorelay.relay.outcome import Headers
 
@@ -25,5 +25,6 @@ class Delivering:
     stream: bool  # whether a stream was asked for
     capability: str  # whose objects the answer may name
     upstream: str  # the capability in whose words the upstream answers
+    unrolls: Callable[[bytes], bytes | StreamError | None] | None = None  # tells a whole answer as the stream that was asked for
     refuses: Callable[[bytes], bool] | None = None  # whether a whole answer says no more than that its content was filtered
     refuses_stream: Callable[[bytes], bool] | None = None  # the same of a stream, of what was heard so far

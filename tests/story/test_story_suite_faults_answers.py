@@ -312,7 +312,7 @@ def test_heads_that_are_odd_but_good(relay: Relay, upstream: Recorder, form: str
     for stream in (False, True):
         upstream.answer(GOOD_HEADS[form], GOOD_HEADS[form])
         answer = ask(relay, "chat", "chat", stream)
-        assert (answer.status // 100, answer.body) == (2, WHOLE), answer
+        assert answer.status // 100 == 2 and (b"[DONE]" in answer.body if stream else answer.body == WHOLE), answer
         upstream.reset()
     assert ask(relay, "messages", "chat").status in (200, 503)
     upstream.reset()

@@ -371,13 +371,19 @@ async def test_a_compressed_stream_is_relayed_unread() -> None:
 
 
 @in_loop
-async def test_a_json_answer_to_a_stream_is_a_json_answer() -> None:
-    """Upstreams that cannot stream answer whole, whatever was asked."""
+async def test_a_json_answer_to_a_stream_is_told_as_a_stream() -> None:
+    """Upstreams that cannot stream answer whole, whatever was asked; what is no answer at all is their error."""
+    said = b'{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
     async with web_stage() as stage:
+        stage.upstream.part = stage.upstream.answering(whole(said))
+        answer = await stage.once("POST", CHAT, STREAMED)
+        assert answer.fields["content-type"] == "text/event-stream" and answer.body.endswith(b"data: [DONE]\n\n")
+        chunks = [json.loads(line[6:])["choices"][0] for line in answer.body.splitlines() if line.startswith(b"data: {")]
+        assert [(chunk["delta"].get("content"), chunk["finish_reason"]) for chunk in chunks] == [("Hi", None), (None, "stop")]
+        assert KEY_MARK not in answer.body
         stage.upstream.part = stage.upstream.answering(whole(b'{"a": 1}'))
         answer = await stage.once("POST", CHAT, STREAMED)
-        assert (answer.body, answer.fields["content-type"]) == (b'{"a": 1}', JSON_TYPE.partition(": ")[2])
-        assert KEY_MARK not in answer.body
+        assert answer.status == 503 and b"a stream was asked for" in answer.body
 
 
 @in_loop
