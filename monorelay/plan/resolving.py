@@ -36,6 +36,10 @@ class Unserved(Exception):
         self.name = name
 
 
+class Misspelt(RelayError):
+    """Somebody meant a provider and wrote something else: whoever else is asked would not be whom they meant."""
+
+
 class LevelWanted(Exception):
     """The name leads to ``auto``: the request has to be looked at first, and the question asked again with its level."""
 
@@ -85,11 +89,19 @@ class Resolver:
             spec = self._naming.cascades[name]
             self._naming.note_cascade(spec, steps)
             return self._cascade(name, (), spec, lanes, level, steps)
-        leg = self._leg(name, chosen, lanes, requested, steps)
+        refused: RelayError | Unserved | None = None
+        try:
+            leg = self._leg(name, chosen, lanes, requested, steps)
+        except Misspelt:
+            raise
+        except (RelayError, Unserved) as error:
+            refused, leg = error, _nowhere(name, error)
         fallbacks = self._naming.fallbacks(name, steps)
-        if fallbacks is None:
-            return Resolution((leg,), tuple(steps))
-        return self._cascade(name, (leg,), fallbacks, lanes, level, steps)
+        if fallbacks is not None:
+            return self._cascade(name, (leg,), fallbacks, lanes, level, steps)
+        if refused is not None:
+            raise refused
+        return Resolution((leg,), tuple(steps))
 
     def _pinned(self, whole: Resolution, provider: str, lanes: Mapping[str, Lane], steps: list[Step]) -> Resolution:
         """Of all that the name stands for what is at this provider; with nothing there, the models that it has all the same."""
@@ -136,11 +148,8 @@ class Resolver:
         for model in models:
             try:
                 legs += self._member(model, lanes, level, steps, depth)
-            except RelayError as error:
-                legs.append(Leg(model, (), refusal=error.with_traceback(None)))
-            except Unserved as unserved:
-                nobody = RelayError(MODEL_NOT_FOUND, f"No provider serves the model '{unserved.name}'.", param="model")
-                legs.append(Leg(model, (), refusal=nobody))
+            except (RelayError, Unserved) as error:
+                legs.append(_nowhere(model, error))
         return legs
 
     def _member(self, model: str, lanes: Mapping[str, Lane], level: str | None, steps: list[Step], depth: int) -> list[Leg]:
@@ -239,7 +248,18 @@ class Resolver:
         _, at, tail = requested.rpartition("@")
         near = near_miss(tail, self._plan.providers) if at and tail else None
         if near is not None:
-            raise RelayError(MODEL_NOT_FOUND, f"No provider is called '{tail}'; did you mean '{near}'?", param="model")
+            if tail == requested[1:] and self._naming.provider(tail) is not None:
+                text = f"'{requested}' names provider '{near}' and no model; write MODEL@{near}."
+            else:
+                text = f"No provider is called '{tail}'; did you mean '{near}'?"
+            raise Misspelt(MODEL_NOT_FOUND, text, param="model")
+
+
+def _nowhere(model: str, error: RelayError | Unserved) -> Leg:
+    """A leg whose name leads nowhere: the others still count."""
+    if isinstance(error, Unserved):
+        error = RelayError(MODEL_NOT_FOUND, f"No provider serves the model '{error.name}'.", param="model")
+    return Leg(model, (), refusal=error.with_traceback(None))
 
 
 def _distinct(legs: Iterable[Leg]) -> tuple[Leg, ...]:

@@ -103,6 +103,36 @@ def test_fallbacks_follow_a_model(requested: str, legs: str) -> None:
     assert told(resolve(catalogue(cascades=CASCADES, aliases=ALIASES, fallbacks=FALLBACKS), requested).legs) == legs
 
 
+@pytest.mark.parametrize(
+    ("requested", "legs"),
+    [
+        ("waits", "no_keys | shared@first"),  # an alias of one whose provider waits for its key
+        ("hidden", "model_not_found | shared@first"),  # no provider has it, now
+        ("gone", "provider_disabled | shared@first"),  # an alias that names one which is off
+        ("mapped", "model_not_found | shared@first"),  # a rule chose one that does not have it
+    ],
+)
+def test_a_fallback_stands_in_where_nobody_serves_the_model_itself(requested: str, legs: str) -> None:
+    """As in a cascade: a provider that is switched off is what a fallback is for."""
+    book = catalogue(
+        aliases=(("gone", "x@off"), ("waits", "y@asleep")),
+        provider_mapping=(("mapped", "second"),),
+        fallbacks=(CascadeSpec("*", ("shared@first",)),),
+    )
+    assert told(resolve(book, requested).legs) == legs
+
+
+def test_a_misspelt_provider_has_no_fallback() -> None:
+    book = catalogue(fallbacks=(CascadeSpec("*", ("shared@first",)),))
+    with pytest.raises(RelayError, match="No provider is called 'frist'; did you mean 'first'"):
+        resolve(book, "big@frist")
+
+
+def test_a_provider_without_a_model_is_told_as_that() -> None:
+    with pytest.raises(RelayError, match="'@first' names provider 'first' and no model; write MODEL@first"):
+        resolve(catalogue(), "@first")
+
+
 def test_a_provider_named_beside_the_model_has_no_fallback() -> None:
     book = catalogue(cascades=CASCADES, fallbacks=FALLBACKS)
     assert told(resolve(book, "small", pinned="second").legs) == "small@second"
