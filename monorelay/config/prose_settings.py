@@ -82,6 +82,7 @@ retry:
 ```
 
 A name is an alias, or the name of a cascade, or `auto`, or a model. It may end in `@provider`; then that provider alone is asked.
+A glob is about the whole name: `*` stands for anything, `?` for one character, and upper and lower case are one.
 
 `model_routing`:
 
