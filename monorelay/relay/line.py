@@ -116,7 +116,8 @@ async def _try_keys(
     tried: list[str] = []
     retries = 0
     last: RelayError | None = None
-    trail.target = target
+    if not trail.tries:
+        trail.target = target  # else the last one that was asked stays: its key and its status are told beside it
     if target.provider.retry.max_retries:
         resources.budget.asked(resources.clock.monotonic())
     while True:

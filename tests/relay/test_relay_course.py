@@ -41,6 +41,7 @@ CASCADES = (
     CascadeSpec(
         "turning", ("one-model", "two-model"), context_length=("three-model",), content_filter=("off-model", "three-model")
     ),
+    CascadeSpec("pair", ("one-model", "two-model")),
     CascadeSpec("holed", ("x@gone", "two-model")),
 )
 GONE = provider("gone", enabled=False, include=("x", "off-model"))
@@ -169,6 +170,22 @@ def test_when_all_fail_every_attempt_is_told() -> None:
         assert answer.headers["x-monorelay-attempts"] == "3"
 
     play(scene)
+
+
+def test_the_target_that_is_told_is_the_last_one_that_was_asked(caplog: pytest.LogCaptureFixture) -> None:
+    """Not one that was passed over since: a key and a status of another provider would stand beside its name."""
+
+    async def scene() -> None:
+        stage = stage_of(LIMITED, DOWN)
+        assert (await stage.carry(chat(model="two-model"))).error["type"] == "no_keys"
+        answer = await stage.carry(chat(model="pair"))
+        assert answer.error["type"] == "cascade_error"
+        told = [answer.headers[f"x-monorelay-{name}"] for name in ("provider", "model", "upstream-status", "trail")]
+        assert told == ["one", "one-model", "503", "one/one-key 503, two no_keys"]
+
+    with caplog.at_level("INFO", "monorelay.calls"):
+        play(scene)
+    assert " target=one/one-key/one-model status=503 " in caplog.messages[-1]
 
 
 def test_a_leg_that_leads_nowhere_is_passed_over() -> None:
