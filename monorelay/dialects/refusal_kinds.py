@@ -3,6 +3,7 @@
     context_length     the conversation is longer than this model takes
     content_filter     somebody's filter would not let it through
     model_not_found    the provider has no such model, or this key may not use it
+    not_offered        nobody there knows the endpoint: a 404 or 405 that no API wrote
 
 How one vendor words such a thing beyond its dialect belongs into its provider file (``refusals:``), to be matched with the words
 that ``error_words`` reads. What is on neither list is no kind: the caller's own fault, and so the answer.
@@ -20,7 +21,7 @@ from typing import Any, Literal
 
 from monorelay.errors import ErrorBody
 
-Kind = Literal["context_length", "content_filter", "model_not_found", ""]
+Kind = Literal["context_length", "content_filter", "model_not_found", "not_offered", ""]
 
 # A code (or, where there is none, a type) is decisive whatever the sentence beside it says. Keys are in lower case.
 _KIND_BY_CODE: dict[str, Kind] = {
@@ -71,7 +72,10 @@ def kind_of_refusal(capability: str, status: int, body: bytes) -> Kind:
     'context_length'
     """
     error = _error_of(body)
-    return _kind(capability, status, _word(error, "type"), _word(error, "code"), _message(error), error.get("param"))
+    kind = _kind(capability, status, _word(error, "type"), _word(error, "code"), _message(error), error.get("param"))
+    if not kind and status in (404, 405) and not _is_worded(body):
+        return "not_offered"
+    return kind
 
 
 def kind_of_error(capability: str, status: int, error: ErrorBody) -> Kind:
@@ -136,6 +140,16 @@ def _error_of(body: bytes) -> Mapping[str, Any]:
             return error
         return {**found, "message": error} if isinstance(error, str) else found
     return {"message": body[:_LONGEST_TEXT].decode("utf-8", "replace").strip()}
+
+
+def _is_worded(body: bytes) -> bool:
+    """Whether an API of this kind wrote it. A web page, nothing at all, or a framework's ``{"detail": "Not Found"}`` comes from
+    in front of it: a wrong base_url, a proxy, a server without this endpoint.
+    """
+    found = _parsed(body)
+    if isinstance(found, list) and found:
+        found = found[0]
+    return isinstance(found, dict) and any(name in found for name in ("error", "message", "code", "type"))
 
 
 def _word(error: Mapping[str, Any], name: str) -> str:

@@ -94,7 +94,7 @@ class Course:
 
     def turns(self, kind: Kind, target: Target, error: RelayError) -> bool:
         """Whether the course goes on after the caller's request was refused for this reason; if not, the refusal stands."""
-        if kind == "model_not_found":
+        if kind in ("model_not_found", "not_offered"):
             if not (self._ahead or self._resort or self._failures):
                 return False
             self.failed(target, error)

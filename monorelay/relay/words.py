@@ -20,9 +20,9 @@ def kind_of(target: Target, outcome: Refused | RefusedInStream) -> Kind:
         return kind or _by_words(target.provider.words, _words_of(error.body))
     body = decoded(outcome.body, dict(outcome.headers).get("content-encoding", ""))
     kind = kind_of_refusal(capability, outcome.status, body)
-    if kind or not _has_words(target.provider.words):
+    if kind not in ("", "not_offered") or not _has_words(target.provider.words):
         return kind
-    return _by_words(target.provider.words, error_words(body))
+    return _by_words(target.provider.words, error_words(body)) or kind
 
 
 def judged_status(target: Target, outcome: Outcome, status: int | None) -> int | None:

@@ -60,7 +60,10 @@ CASES = [
     ("openai.files", 404, openai("No such File object: file-1", param="id"), ""),
     ("anthropic.messages", 404, anthropic("File not found: file_1", "not_found_error"), ""),
     ("anthropic.messages", 404, anthropic("Not Found", "not_found_error"), ""),
-    ("openai.chat", 404, {"detail": "Not Found"}, ""),
+    ("openai.chat", 404, {"detail": "Not Found"}, "not_offered"),
+    ("openai.chat", 405, {"detail": "Method Not Allowed"}, "not_offered"),
+    ("openai.chat", 400, {"detail": "Not Found"}, ""),
+    ("openai.chat", 404, {"message": "Nothing of this name", "code": 404}, ""),
     ("openai.chat", 400, openai("Invalid type for 'messages'.", code="invalid_type", param="messages"), ""),
     ("openai.chat", 400, openai("Unsupported parameter with this model", code="unsupported_parameter", param="model"), ""),
     ("openai.chat", 429, openai(LONG, type="tokens", code="rate_limit_exceeded"), ""),
@@ -86,6 +89,11 @@ def test_any_body(body: bytes) -> None:
 def test_text_of_a_gateway() -> None:
     """A body that is no JSON is its own message."""
     assert kind_of_refusal("openai.chat", 404, b"model 'x' not found\n") == "model_not_found"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><h1>404 Not Found</h1></html>", b"404 page not found\n", b"[]", b"null"])
+def test_a_404_that_no_api_wrote_is_about_the_endpoint(body: bytes) -> None:
+    assert kind_of_refusal("openai.chat", 404, body) == "not_offered"
     assert error_words(b" <h1>Bad gateway</h1>\n") == ("<h1>Bad gateway</h1>",)
 
 

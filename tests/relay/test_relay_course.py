@@ -62,6 +62,7 @@ FAILOVERS = {
     "no connection": (failing("connect"), True),
     "a rate limit on the only key": (LIMITED, True),
     "no such model": (NO_MODEL, True),
+    "no such endpoint": (reply(404, b"<html>404 Not Found</html>", [("content-type", "text/html")]), True),
     "a time-out": (failing("first_byte"), True),
     "a stream that begins with an error": (
         (Head(200, (SSE,)), Chunk(b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n'), End()),
