@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from monorelay.dialects.interface import Usage
 from monorelay.errors import NO_KEYS, RelayError
@@ -182,13 +183,13 @@ def no_keys(errand: Errand, target: Target, pool: KeyPool) -> RelayError:
     if not states:
         why = "none is configured"
     elif not able:
-        doing = "expired" if any(state.reason == "expired" for state in states) else "disabled"
-        why = f"all are {doing}" if len(states) > 1 else f"the only one is {doing}"
+        doing = " or ".join(sorted({state.reason for state in states}, reverse=True))  # "expired or disabled"
+        why = f"all {len(states)} are {doing}" if len(states) > 1 else f"the only one is {doing}"
     else:
         doing = _doing(able)
         why = f"all {len(able)} are {doing}" if len(able) > 1 else f"the only one is {doing.replace('their', 'its')}"
         if soonest is not None:
-            why += f"; the next is free in {max(1, round(soonest))} s"
+            why += f"; the next is free in {max(1, ceil(soonest))} s"
     text = f"[{name}] No available keys for provider '{name}': {why}"
     return RelayError(NO_KEYS, text, retry_after=soonest, curable=soonest is not None)
 

@@ -147,6 +147,27 @@ def test_429_on_every_key_is_no_keys_with_the_soonest_return() -> None:
     play(scene)
 
 
+def test_the_sentence_and_the_header_name_the_same_second() -> None:
+    """Rounded up: who comes back a moment too early is refused once more."""
+
+    async def scene() -> None:
+        stage = Stage(provider(keys=keys("a")), scripts=[reply(429, b"", [("retry-after-ms", "1200")])])
+        answer = await stage.carry(chat())
+        assert answer.headers["retry-after"] == "2" and answer.error["message"].endswith("the next is free in 2 s")
+
+    play(scene)
+
+
+def test_keys_that_time_does_not_help_are_told_by_what_they_are() -> None:
+    async def scene() -> None:
+        first, second = keys("a", "b")
+        both = (replace(first, expires_at=1.0), replace(second, enabled=False))
+        answer = await Stage(provider(keys=both)).carry(chat())
+        assert answer.error["message"].endswith("all 2 are expired or disabled")
+
+    play(scene)
+
+
 def test_the_sentence_names_what_holds_the_keys_and_nothing_else() -> None:
     """One at its limit and one that cools: nobody is told of rests."""
 
