@@ -24,7 +24,7 @@ from monorelay.plan.resolving import LevelWanted
 from monorelay.plan.table import parameter_names
 from monorelay.relay.aim import Aim, look_at
 from monorelay.relay.call import Asked, Call, read_body
-from monorelay.relay.explain import explanation
+from monorelay.relay.explain import explanation, step_value
 from monorelay.relay.pools import Pools
 from monorelay.store import key_states
 from monorelay.store.lists import glance
@@ -166,7 +166,8 @@ def _explained(catalogue: Catalogue, view: _Kept, route: Route, model: str, raw:
         return explanation(call, asked, _aim(catalogue, call, asked), view, with_body=with_body)
     except RelayError as error:
         refusal = {"status": error.status, "type": error.body.type, "message": error.body.message}
-        return {"route": route.spec.name, "model": model, "refusal": refusal}
+        steps = [step_value(step) for step in catalogue.way(route, model)]
+        return {"route": route.spec.name, "model": model, "steps": steps, "refusal": refusal}
 
 
 def _aim(catalogue: Catalogue, call: Call, asked: Asked) -> Aim:

@@ -14,9 +14,9 @@ def text_of(model: str, group: Sequence[dict[str, Any]]) -> str:
     """Explanations that differ in their route only, as one."""
     first = group[0]
     lines = [f"{model} on {', '.join(one['route'] for one in group)}"]
+    lines += _steps(first["steps"])
     if "refusal" in first:
         return "\n".join([*lines, f"  refused: {first['refusal']['status']} {_refusal(first['refusal'])}"])
-    lines += _steps(first["steps"])
     if "complexity" in first:
         score = first["complexity"]
         seen = "it is a heuristic" if score["parts"] else "there was nothing to look at: give a request with --body"

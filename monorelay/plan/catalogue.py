@@ -8,6 +8,7 @@ prints them. The rules: ``naming.py`` (what a name stands for), ``serving.py`` (
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from monorelay.config.complexity import AUTO, LEVELS
 from monorelay.dialects.model_lists import ModelEntry
@@ -67,6 +68,13 @@ class Catalogue:
                 raise
         return known
 
+    def way(self, route: Route, requested: str, level: str | None = None) -> tuple[Step, ...]:
+        """The steps of a name as far as they lead, also where they end in a refusal."""
+        steps: list[Step] = []
+        with suppress(RelayError, Unserved, LevelWanted):
+            self._resolver.resolve(route.lanes, requested, None, level, steps)
+        return tuple(steps)
+
     def _unknown(self, requested: str, name: str, lanes: Mapping[str, Lane]) -> RelayError:
         if not any(self.plan.providers[provider].enabled for provider in lanes):
             would = ", ".join(lanes)
@@ -82,7 +90,8 @@ class Catalogue:
         if provider is not None:
             near = [f"provider '{provider}'"]
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /v1/models lists what is served."
-        return RelayError(MODEL_NOT_FOUND, f"No provider serves the model '{_short(requested)}'.{hint}", param="model")
+        alias = "" if name == requested else f", for which '{_short(requested)}' stands"
+        return RelayError(MODEL_NOT_FOUND, f"No provider serves the model '{_short(name)}'{alias}.{hint}", param="model")
 
     # ------------------------------------------------------------------ without a model
 

@@ -60,12 +60,20 @@ class Resolver:
             for name, provider in plan.providers.items()
         }
 
-    def resolve(self, lanes: Mapping[str, Lane], requested: str, pinned: str | None = None, level: str | None = None) -> Resolution:
-        """``pinned`` is the provider that the request names beside the model, ``level`` what ``auto`` is to stand for.
+    def resolve(
+        self,
+        lanes: Mapping[str, Lane],
+        requested: str,
+        pinned: str | None = None,
+        level: str | None = None,
+        steps: list[Step] | None = None,
+    ) -> Resolution:
+        """``pinned`` is the provider that the request names beside the model, ``level`` what ``auto`` is to stand for. ``steps`` is
+        where each is noted, for who wants to know them of a refusal, too.
 
         Raises RelayError, Unserved, or LevelWanted where the name leads to ``auto`` and no ``level`` was given.
         """
-        steps: list[Step] = []
+        steps = [] if steps is None else steps
         name, chosen = self._naming.split(requested, steps)
         if pinned is not None:
             if chosen is not None and chosen != pinned:

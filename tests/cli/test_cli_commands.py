@@ -203,6 +203,16 @@ def test_explain_refusal(operator: Write, say: Callable[..., Any]) -> None:
     assert finding["refusal"]["type"] == "model_not_found" and "llama3" in finding["refusal"]["message"]
 
 
+def test_explain_tells_the_way_to_a_refusal(operator: Write, say: Callable[..., Any]) -> None:
+    """Which rule led to where nobody is: that is when somebody asks."""
+    rules = 'model_routing: {provider_mapping: {"gpt-*": local}}'
+    said = say("explain", "gpt-9", "--route", "chat", "--config-dir", operator(config=rules, providers__50_local=LOCAL))
+    assert said.code == 1
+    _, mapping, refusal = said.out.splitlines()
+    assert "'gpt-9' matches 'gpt-*': provider local" in mapping and "config.yml:1" in mapping
+    assert refusal.startswith("  refused: 404 model_not_found: [local] Provider 'local' does not include")
+
+
 def test_explain_unknown_route(operator: Write, say: Callable[..., Any]) -> None:
     """A route that does not exist, or reads no model, is refused with those that do."""
     said = say("explain", "x", "--route", "files", "--config-dir", operator(providers__50_local=LOCAL))

@@ -150,6 +150,14 @@ def test_a_refusal_says_what_to_do(requested: str, said: str) -> None:
     assert not caught.value.curable
 
 
+def test_an_alias_that_leads_nowhere_is_told_with_what_it_stands_for() -> None:
+    """Who reads the refusal knows the alias and not its end, or the other way round."""
+    asleep = provider("shipped", keys=(), layer="vendor")
+    book = catalogue(provider(include=("gpt-4o",)), asleep, lists={}, aliases=(("fast", "gpt-4.1"),))
+    with pytest.raises(RelayError, match="No provider serves the model 'gpt-4.1', for which 'fast' stands.*Did you mean 'gpt-4o'"):
+        book.resolve(book.plan.routes[0], "fast")
+
+
 def test_a_near_miss_is_named() -> None:
     """Without a catch-all an unknown name is 404 with the names that were probably meant."""
     book = catalogue(provider(include=("gpt-4o-mini", "gpt-4o")), lists={})
