@@ -89,12 +89,12 @@ def test_any_body(body: bytes) -> None:
 def test_text_of_a_gateway() -> None:
     """A body that is no JSON is its own message."""
     assert kind_of_refusal("openai.chat", 404, b"model 'x' not found\n") == "model_not_found"
+    assert error_words(b" <h1>Bad gateway</h1>\n") == ("<h1>Bad gateway</h1>",)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html><h1>404 Not Found</h1></html>", b"404 page not found\n", b"[]", b"null"])
 def test_a_404_that_no_api_wrote_is_about_the_endpoint(body: bytes) -> None:
     assert kind_of_refusal("openai.chat", 404, body) == "not_offered"
-    assert error_words(b" <h1>Bad gateway</h1>\n") == ("<h1>Bad gateway</h1>",)
 
 
 def test_an_error_that_was_read_already() -> None:
