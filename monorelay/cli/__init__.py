@@ -10,6 +10,7 @@ matrix.py table.py                  values for these, and rows of text
 curl.py translate.py                a recent call as a command; a body in another dialect
 dump.py diff.py                     what is in force, and what a reload would change
 reload.py status.py relay_socket.py asked of a running relay
+relay_user.py                       how root sees what the service sees
 enable.py disable.py edit.py        drop-ins written for the operator, and their parts:
 provider_file.py changes.py applying.py     where the file is, how it is written, and what follows
 import_.py older.py older_fields.py the earlier system's one file, taken over

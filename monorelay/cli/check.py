@@ -21,7 +21,8 @@ DESCRIPTION = """
 Read every file and compile it, exactly as a start or a reload does, and say what is wrong: one line per problem,
 FILE:LINE:COLUMN: dotted.path: text, all of them at once. What is only odd comes as a warning and changes nothing.
 
-References such as ${NAME} are resolved in the environment of this command, which may differ from a running service's.
+References such as ${NAME} are resolved in the environment of this command, which may differ from a running service's. Root reads
+/etc/monorelay with the rights of the owner of /var/lib/monorelay, the relay's user, and with the credentials of its service.
 
 With --fixtures the tests that providers' files hold are replayed too, nothing being sent: whether a request goes up as
 expected, and whether an answer is understood.

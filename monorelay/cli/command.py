@@ -39,11 +39,13 @@ def add_json(parser: Parser) -> None:
 
 
 def prepared(config_dir: Path | None, environ: Mapping[str, str]) -> Candidate:
-    """What a start would serve. Raises ConfigError."""
+    """What a start would serve, read with the rights that it would have. Raises ConfigError."""
+    from monorelay.cli.relay_user import as_relay_user
     from monorelay.config.load import find_places, load
     from monorelay.daemon.prepare import prepare
 
-    return prepare(lambda: load(find_places(config_dir, environ), environ), 1)
+    with as_relay_user(config_dir):
+        return prepare(lambda: load(find_places(config_dir, environ), environ), 1)
 
 
 def read_for_daemon(config_dir: Path | None, environ: Mapping[str, str], generation: int, hosts: tuple[str, ...] | None) -> Outcome:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from monorelay.cli.command import Parser, add_config_dir, add_json, declare
+from monorelay.cli.command import Parser, add_config_dir, add_json, declare, prepared
 from monorelay.cli.file_findings import certificate, names, permissions, state
 from monorelay.cli.findings import Finding, ok, problem, warning
 from monorelay.cli.machine_findings import machine, port_of
-from monorelay.config.load import find_places, load
+from monorelay.cli.relay_user import as_relay_user
+from monorelay.config.load import find_places
 from monorelay.config.problems import ConfigError
-from monorelay.daemon.prepare import prepare
 
 DESCRIPTION = """
 Look at everything around the relay, and say of each thing whether it is well: versions, libcurl and the certificates it trusts,
@@ -22,7 +22,7 @@ clock, limit of open files, who may read secrets, the configuration, the state d
 all providers that are on, and the certificate of server.tls.
 
 Nothing is changed, no provider is called (`monorelay check --live` does that); only their host names are looked up. Run it as
-the user that the relay runs as, or as root.
+the user that the relay runs as, or as root, who looks at files with the rights of the owner of /var/lib/monorelay.
 
 exit codes: 0 no problem (warnings are none), 1 some
 """
@@ -48,14 +48,16 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _findings(options: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from machine(environ)
     places = find_places(options.config_dir, environ)
-    yield from permissions(places)
+    with as_relay_user(options.config_dir):
+        rights = list(permissions(places))
+    yield from rights
     try:
-        candidate = prepare(lambda: load(places, environ), 1)
+        candidate = prepared(options.config_dir, environ)
     except ConfigError as error:
         first = error.problems[0]
         more = f", and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
         yield problem("configuration", f"would be refused: {first}{more}", "monorelay check tells all of it")
-        yield from state(None, environ)
+        yield from _state(options, None, environ)
         return
     odd = len(candidate.plan.warnings)
     if odd:
@@ -63,10 +65,15 @@ def _findings(options: argparse.Namespace, environ: Mapping[str, str]) -> Iterat
     else:
         yield ok("configuration", candidate.summary)
     startup = candidate.config.startup
-    yield from state(startup.state_dir, environ)
+    yield from _state(options, startup.state_dir, environ)
     yield port_of(startup.host, startup.port)
     yield from certificate(candidate.config.server.tls, time.time())
     yield from names(candidate.plan)
+
+
+def _state(options: argparse.Namespace, asked: str | None, environ: Mapping[str, str]) -> list[Finding]:
+    with as_relay_user(options.config_dir):
+        return list(state(asked, environ))
 
 
 def _line(finding: Finding) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from monorelay.cli.findings import Finding, ok, problem, warning
 from monorelay.config.load import Places
+from monorelay.config.problems import name_of_user, reason_of
 from monorelay.config.scalars import is_template
 from monorelay.config.tls import TlsSpec
 from monorelay.daemon.statedir import USUAL, existing_state_dir
@@ -24,6 +25,7 @@ from monorelay.store.health import trouble_of
 LITTLE_ROOM = 100 * 1024 * 1024  # bytes
 DNS_LIMIT = 5.0
 DAY = 86_400.0
+RUN_AS = "if that is not the relay's user, run this as root; if it is, change owner or mode"
 SOON = 14  # days before a certificate ends
 
 
@@ -42,16 +44,15 @@ def permissions(places: Places) -> Iterator[Finding]:
     try:
         files = sorted(path for path in secrets.iterdir() if path.is_file() and path.name != "README")  # the packages' own
         open_to_all = [path.name for path in files if path.stat().st_mode & 0o007]
-        closed = [path.name for path in files if not os.access(path, os.R_OK)]
+        closed = [path.name for path in files if not os.access(path, os.R_OK, effective_ids=True)]
     except OSError as error:
-        yield problem("secrets", f"{secrets} cannot be read: {error.strerror}", "run this as root or as the relay's user")
+        yield problem("secrets", f"{secrets} cannot be read: {reason_of(error)}", RUN_AS)
         return
     if open_to_all:
         yield problem("secrets", f"everybody may read {', '.join(open_to_all)} in {secrets}", f"chmod o-rwx {secrets}/*")
     if closed:
-        yield problem(
-            "secrets", f"this user may not read {', '.join(closed)} in {secrets}", "run this as root or as the relay's user"
-        )
+        user = name_of_user()
+        yield problem("secrets", f"the user {user} may not read {', '.join(closed)} in {secrets}", RUN_AS)
     if not open_to_all and not closed:
         yield ok("secrets", f"{secrets} is read by its owner and group only")
 
@@ -67,8 +68,9 @@ def state(asked: str | None, environ: Mapping[str, str]) -> Iterator[Finding]:
             else warning("state", f"{text}: what the relay remembers ends with it", "server.state_dir, or $MONORELAY_STATE_DIR")
         )
         return
-    if not os.access(directory, os.W_OK | os.X_OK):
-        yield problem("state", f"this user may not write to {directory}", "run this as root or as the relay's user")
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        yield problem("state", f"the user {name_of_user()} may not write to {directory}", RUN_AS)
+        return
     free = shutil.disk_usage(directory).free
     if free < LITTLE_ROOM:
         yield warning("state", f"{directory} has {free // 1024 // 1024} MiB left", "make room: nothing new will be remembered")

@@ -10,7 +10,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from keyword import iskeyword
 
@@ -64,7 +64,7 @@ def parser(chosen: str | None) -> argparse.ArgumentParser:
         prog="monorelay", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     top.add_argument("--version", action="version", version=f"monorelay {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == chosen:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = parser(next((word for word in words if word in COMMANDS), None)).parse_args(words)
     try:
-        code: int = options.run(options, os.environ)
+        code: int = options.run(options, _surroundings(options))
         sys.stdout.flush()
         return code
     except ConfigError as error:
@@ -100,3 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough (`monorelay routes | head`). What is buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _surroundings(options: argparse.Namespace) -> Mapping[str, str]:
+    """The environment of every command that looks at the files as the service would; the service has its own."""
+    if options.command == "run":
+        return os.environ
+    from monorelay.cli.relay_user import with_credentials  # not above: what ``run`` loads stays in every process of the relay
+
+    return with_credentials(getattr(options, "config_dir", None), os.environ)

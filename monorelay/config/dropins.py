@@ -15,7 +15,7 @@ from typing import Literal
 
 from monorelay.config.fields import Layer
 from monorelay.config.files import Checked, Kind, Reader, shown
-from monorelay.config.problems import Problem, did_you_mean
+from monorelay.config.problems import Problem, did_you_mean, reason_of
 from monorelay.config.reading import Place, Sheet, merge
 
 LAYERS: tuple[Layer, ...] = ("vendor", "operator", "runtime")
@@ -28,7 +28,7 @@ def drop_ins(directory: Path, problems: list[Problem]) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(Problem(shown(directory), 0, 0, "", f"cannot be read: {error.strerror}"))
+        problems.append(Problem(shown(directory), 0, 0, "", f"cannot be read: {reason_of(error)}"))
         return []
     return [directory / name for name in names if name.endswith((".yml", ".yaml")) and not name.startswith(".")]
 

@@ -17,7 +17,7 @@ from monorelay.clock import Clock, SystemClock
 from monorelay.config import provider, route, settings
 from monorelay.config.checker import Checker, checker_of, faults
 from monorelay.config.document import MAX_BYTES, parse
-from monorelay.config.problems import ConfigError, Problem, dotted
+from monorelay.config.problems import ConfigError, Problem, dotted, reason_of
 from monorelay.config.reading import Sheet, sheet_of
 
 
@@ -108,7 +108,7 @@ class Reader:
                 return None
             what = "is a link to nothing (a link to /dev/null masks)"
         except OSError as error:
-            what = f"cannot be read: {error.strerror}"
+            what = f"cannot be read: {reason_of(error)}"
         return Checked(problems=(Problem(shown(path), 0, 0, "", what),), names=(path.stem,))
 
     def _read_regular(self, path: Path, kind: Kind) -> Checked:

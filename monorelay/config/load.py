@@ -32,6 +32,7 @@ from monorelay.config.settings import read_clients, read_server, read_startup
 
 __all__ = ["Config", "DocumentCache", "Places", "Survey", "find_places", "load", "survey", "templates_of"]
 
+OPERATOR = Path("/etc/monorelay")
 # What the vendor layer's config.d may speak of.
 VENDOR_SECTIONS = frozenset({"key_selection", "model_routing", "retry", "tool_calling"})
 
@@ -52,7 +53,7 @@ def find_places(config_dir: Path | None, environ: Mapping[str, str]) -> Places:
     """Where the layers are. Raises ConfigError where a directory that was named does not exist, or no drop-ins are installed."""
     return Places(
         vendor=_vendor(environ),
-        operator=_named(config_dir, "--config-dir") if config_dir is not None else Path("/etc/monorelay"),
+        operator=_named(config_dir, "--config-dir") if config_dir is not None else OPERATOR,
         runtime=_absolute(environ["RUNTIME_DIRECTORY"].split(":")[0]) if environ.get("RUNTIME_DIRECTORY") else None,
     )
 

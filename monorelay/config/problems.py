@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import pwd
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -64,3 +66,17 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """``, did you mean weighted?``, or nothing: the tail of a sentence about an unknown word."""
     found = near_miss(word, known)
     return f", did you mean {found}?" if found else ""
+
+
+def reason_of(error: OSError) -> str:
+    """Why a file cannot be read; where it is a matter of rights, whose: the relay is another user than who reads its log."""
+    whose = f" (for the user {name_of_user()})" if isinstance(error, PermissionError) else ""
+    return f"{error.strerror}{whose}"
+
+
+def name_of_user() -> str:
+    """Whose rights count now."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

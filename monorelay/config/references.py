@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monorelay.config.problems import reason_of
+
 MAX_FILE = 64 * 1024
 
 _TOKEN = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<inner>[^}]*)\})?")
@@ -103,7 +105,7 @@ class References:
             with path.open("rb") as file:
                 content = file.read(MAX_FILE + 1)
         except OSError as error:
-            raise Missing(f"{path} cannot be read: {error.strerror}") from error
+            raise Missing(f"{path} cannot be read: {reason_of(error)}") from error
         if len(content) > MAX_FILE:
             raise ValueError(f"{path} is larger than {MAX_FILE // 1024} KiB")
         try:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from config_house import LOCAL, House
 
+from monorelay.config.problems import name_of_user
+
 OPENAI = "provider: openai\nextends: openai-compatible\nbase_url: https://api.openai.com/v1\nkeys: ['${OPENAI_API_KEY:-}']\n"
 ROUTE = "route: {name}\npath: {path}\nmethods: [GET]\nanswer: health\n"
 
@@ -122,7 +124,9 @@ def test_a_forbidden_file_is_a_problem(house: House) -> None:
     """As a service's own user meets it."""
     house.local("")
     (house.root / "operator/providers.d/local.yml").chmod(0)
-    assert house.problems() == ["operator/providers.d/local.yml: cannot be read: Permission denied"]
+    assert house.problems() == [
+        f"operator/providers.d/local.yml: cannot be read: Permission denied (for the user {name_of_user()})"
+    ]
 
 
 def test_a_file_that_is_not_utf8_is_a_problem(house: House) -> None:
