@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 USUAL = Path("/var/lib/monorelay")
+READ_ONLY = (
+    ": it is on a read-only file system (to a service with ProtectSystem=strict all others are: ReadWritePaths= in the unit)"
+)
 
 
 class StateDirError(Exception):
@@ -46,9 +50,11 @@ def choose_state_dir(asked: str | None, environ: Mapping[str, str], usual: Path 
         try:
             path.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
-            raise StateDirError(f"the state directory {path} cannot be made: {error.strerror}") from error
+            hint = READ_ONLY if error.errno == errno.EROFS else ""
+            raise StateDirError(f"the state directory {path} cannot be made: {error.strerror}{hint}") from error
         if not os.access(path, os.W_OK | os.X_OK):
-            raise StateDirError(f"the state directory {path} is not writable")
+            hint = READ_ONLY if os.statvfs(path).f_flag & os.ST_RDONLY else ""
+            raise StateDirError(f"the state directory {path} is not writable{hint}")
         return StateDir(path)
     if usual.is_dir() and os.access(usual, os.W_OK | os.X_OK):
         return StateDir(usual)

@@ -51,3 +51,13 @@ def test_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StateDirError, match="is not writable"):
         choose_state_dir(str(tmp_path), {})
+
+
+def test_on_a_read_only_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a service of systemd nearly all is: then the mode of the directory is not what has to be changed."""
+    status = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*tuple(status)[:8], status.f_flag | os.ST_RDONLY, *tuple(status)[9:]))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    with pytest.raises(StateDirError, match="is not writable: it is on a read-only file system .*ReadWritePaths="):
+        choose_state_dir(str(tmp_path), {})
