@@ -52,7 +52,7 @@ class Changes:
             replace_file(path, text.encode(), status.st_mode & allowed if status else mode, group, status)
         except OSError as error:
             hint = " (as root, or in a directory of your own: --config-dir)" if isinstance(error, PermissionError) else ""
-            raise CannotWrite(f"{error.filename or path} cannot be written: {error.strerror}{hint}") from error
+            raise CannotWrite(f"{path} cannot be written: {error.strerror}{hint}") from error
         self.written.append(path)
 
         def put_back() -> None:

@@ -21,9 +21,9 @@ from monorelay.config.writing import scalar
 from monorelay.daemon.start import BAD_CONFIGURATION
 
 DESCRIPTION = """
-Open your file of a provider in $VISUAL, else $EDITOR, else vi. Where there is none yet you begin with one that builds upon the
-shipped provider and shows, in comments, what that says. The result is checked as `monorelay check` does before it replaces
-anything; you are asked whether to edit again while it would be refused.
+Open your file of a provider in $VISUAL, else $EDITOR, else the system's `editor`, else vi. Where there is no file yet you begin
+with one that builds upon the shipped provider and shows, in comments, what that says. The result is checked as `monorelay check`
+does before it replaces anything; you are asked whether to edit again while it would be refused.
 
     monorelay edit openai
     monorelay edit house --base-url http://10.0.0.7:8000/v1     begins a new one
@@ -61,13 +61,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _edit(path: Path, before: str, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """A copy is edited. Its name begins with a dot, so no reload reads it; what was refused stays in it."""
+    editor = _editor(environ)  # before the copy is made: one that nobody has seen would be taken for refused the next time
     draft = path.with_name(f".{path.stem}.draft.yml")
     if draft.exists():
         print(f"going on with what was refused the last time ({draft})")
     else:
         Changes().write_private(draft, before)  # a file of one's own may hold keys
     while True:
-        _open_editor(draft, environ)
+        _open_editor(draft, editor)
         text = draft.read_text(encoding="utf-8")
         if text == before:
             draft.unlink()
@@ -93,10 +94,17 @@ def _edit(path: Path, before: str, options: argparse.Namespace, environ: Mapping
     return maybe_reload(options)
 
 
-def _open_editor(path: Path, environ: Mapping[str, str]) -> None:
-    command = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "vi")
-    if not command or shutil.which(command[0], path=environ.get("PATH", os.defpath)) is None:
+def _editor(environ: Mapping[str, str]) -> list[str]:
+    """The command, without a file. Raises Unclear where there is none."""
+    places = environ.get("PATH", os.defpath)
+    usual = "editor" if shutil.which("editor", path=places) else "vi"  # Debian's own, which update-alternatives sets
+    command = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or usual)
+    if not command or shutil.which(command[0], path=places) is None:
         raise Unclear(f"the editor {' '.join(command) or '(none)'} is not there: set VISUAL or EDITOR")
+    return command
+
+
+def _open_editor(path: Path, command: list[str]) -> None:
     code = subprocess.call([*command, str(path)])
     if code != 0:
         raise Unclear(f"the editor ended with {code}; what you wrote is in {path}")

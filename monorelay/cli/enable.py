@@ -139,7 +139,11 @@ def _read_key(options: argparse.Namespace, provider: str) -> str:
     elif options.key_stdin:
         key = sys.stdin.readline()
     elif sys.stdin.isatty():
-        key = getpass.getpass(f"key for {provider} (it is not shown): ")
+        try:
+            key = getpass.getpass(f"key for {provider} (it is not shown): ")
+        except EOFError:
+            print(file=sys.stderr)  # Ctrl-D leaves the cursor behind the question
+            key = ""
     else:
         raise Unclear("nobody is there to be asked for the key: use --key-stdin or --key-file FILE")
     key = key.strip()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from monorelay.cli import changes as changes_module
-from monorelay.cli.changes import Changes
+from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.main import main
 
 TOP = Path(__file__).parents[2]
@@ -283,10 +283,51 @@ def test_edit_mends_what_is_broken(operator: Callable[..., Path], say: Callable[
 
 
 def test_no_editor(operator: Callable[..., Path], say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An editor that is not there is named."""
+    """An editor that is not there is named, before a copy is made that the next one would go on with."""
     monkeypatch.setenv("VISUAL", "no-such-editor -x")
-    said = say("edit", "openai", "--config-dir", operator())
+    directory = operator()
+    said = say("edit", "openai", "--config-dir", directory)
     assert said.code == 1 and "no-such-editor -x is not there: set VISUAL or EDITOR" in said.err
+    assert not (directory / "providers.d").exists()
+
+
+def test_the_editor_of_the_system(
+    operator: Callable[..., Path],
+    say: Callable[..., Any],
+    editor: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nobody has named one, the command `editor` is taken, as on Debian, though there is no vi."""
+    editor("priority: 3\n")
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    directory = operator()
+    assert say("edit", "openai", "--no-reload", "--config-dir", directory).code == 0
+    assert (directory / "providers.d/openai.yml").read_text().endswith("priority: 3\n")
+
+
+def test_a_file_that_cannot_be_written_is_named_itself(tmp_path: Path) -> None:
+    """Not what is written beside it first, nor the directory that is none."""
+    (tmp_path / "providers.d").write_text("")
+    with pytest.raises(CannotWrite, match=r"^\S+/providers.d/openai.yml cannot be written: "):
+        Changes().write(tmp_path / "providers.d/openai.yml", "")
+
+
+def test_the_end_of_input_is_no_key(
+    operator: Callable[..., Path], say: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-D at the question: it says so, and nothing is written."""
+
+    def end(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(getpass, "getpass", end)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    directory = operator()
+    said = say("enable", "openai", "--config-dir", directory)
+    assert (said.code, said.err) == (1, "\nno key was given\n") and not (directory / "secrets").exists()
 
 
 def test_what_cannot_be_written(
