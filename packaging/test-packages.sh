@@ -219,7 +219,7 @@ course_of_the_deb() {
         rm -rf "$root/var/tmp/autopkgtest"
     fi
 
-    step "remove: it stops, and what belongs to the operator stays; reinstall: it is back; purge: nothing is left"
+    step "remove: it stops, and what belongs to the operator stays; reinstall: it is back"
     inside systemctl start monorelay.socket 2>/dev/null || true
     inside apt-get remove -y monorelay >>"$work/dpkg-$suite.log" 2>&1
     expect "$(get /health)" 000 "after the removal"
@@ -229,6 +229,14 @@ course_of_the_deb() {
     expect "$(active monorelay.service)" active "after the reinstallation"
     expect "$(key)" "$secret" "the key after the reinstallation"
     expect "$(get /extra)" 200 "the operator's route after the reinstallation"
+    step "a link that the relay's user has left leads no installation astray"
+    inside rm /var/lib/monorelay/access_key
+    inside setpriv --reuid monorelay --regid monorelay --clear-groups ln -s /etc/astray /var/lib/monorelay/access_key.new
+    inside touch /etc/astray
+    dpkg_install second.deb
+    expect "$(inside stat -c '%s %U' /etc/astray) $(inside stat -c '%a %U %F' /var/lib/monorelay/access_key)" "0 root 600 monorelay regular file" "the new access key"
+    inside rm /etc/astray
+    step "purge: nothing is left"
     inside dpkg --purge monorelay >>"$work/dpkg-$suite.log" 2>&1
     expect "$(cd "$root/etc/monorelay" && find . -type f | sort | tr '\n' ' ')" "./providers.d/10-upstream.yml ./routes.d/50-extra.yml ./secrets/upstream " "what purge left"
     rm -r "$root/etc/monorelay"
