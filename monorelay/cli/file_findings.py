@@ -25,7 +25,6 @@ from monorelay.store.health import trouble_of
 LITTLE_ROOM = 100 * 1024 * 1024  # bytes
 DNS_LIMIT = 5.0
 DAY = 86_400.0
-RUN_AS = "if that is not the relay's user, run this as root; if it is, change owner or mode"
 SOON = 14  # days before a certificate ends
 
 
@@ -46,15 +45,20 @@ def permissions(places: Places) -> Iterator[Finding]:
         open_to_all = [path.name for path in files if path.stat().st_mode & 0o007]
         closed = [path.name for path in files if not os.access(path, os.R_OK, effective_ids=True)]
     except OSError as error:
-        yield problem("secrets", f"{secrets} cannot be read: {reason_of(error)}", RUN_AS)
+        yield problem("secrets", f"{secrets} cannot be read: {reason_of(error)}", _who_may())
         return
     if open_to_all:
         yield problem("secrets", f"everybody may read {', '.join(open_to_all)} in {secrets}", f"chmod o-rwx {secrets}/*")
     if closed:
         user = name_of_user()
-        yield problem("secrets", f"the user {user} may not read {', '.join(closed)} in {secrets}", RUN_AS)
+        yield problem("secrets", f"the user {user} may not read {', '.join(closed)} in {secrets}", _who_may())
     if not open_to_all and not closed:
         yield ok("secrets", f"{secrets} is read by its owner and group only")
+
+
+def _who_may() -> str:
+    """What to do where the rights are missing: root knows that they are the relay's own, anybody else may just be the wrong one."""
+    return "chown, chgrp or chmod it" if os.getuid() == 0 else "run this as root or as the relay's user"
 
 
 def state(asked: str | None, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -69,7 +73,7 @@ def state(asked: str | None, environ: Mapping[str, str]) -> Iterator[Finding]:
         )
         return
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
-        yield problem("state", f"the user {name_of_user()} may not write to {directory}", RUN_AS)
+        yield problem("state", f"the user {name_of_user()} may not write to {directory}", _who_may())
         return
     free = shutil.disk_usage(directory).free
     if free < LITTLE_ROOM:

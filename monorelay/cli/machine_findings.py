@@ -108,7 +108,7 @@ def descriptors() -> Finding:
 
 def port_of(host: str, port: int) -> Finding:
     """Whether the address is free, or who has it."""
-    where = f"{host}:{port}"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if port == 0:
         return ok("port", "any free one")
     try:
@@ -128,22 +128,36 @@ def port_of(host: str, port: int) -> Finding:
     if owner is None:
         return warning("port", f"{where}: {reason}; by whom cannot be seen", "run this as root, or: ss -ltnp")
     pid, command = owner
-    if any(Path(word).name == "monorelay" for word in command.split()[:3]):  # python3 -m monorelay, /usr/bin/monorelay
+    if _is_relay(command):
         return ok("port", f"{where} is served by monorelay, process {pid}")
+    if pid == 1:
+        advice = "that is well if it is monorelay.socket: systemctl list-sockets"
+        return warning("port", f"{where} is kept open by systemd, for a service that does not run", advice)
     return problem("port", f"{where} is in use by process {pid} ({command[:60]})", "end it, or choose another server.port")
 
 
 def owner_of(port: int) -> tuple[int, str] | None:
-    """Process and command line of whoever listens there, as far as this user may see."""
+    """Process and command line of whoever listens there, as far as this user may see: the relay, if it is among them.
+
+    Under a .socket unit systemd, process 1, has the socket open beside it.
+    """
+    found = list(_owners(port))
+    return next((one for one in found if _is_relay(one[1])), found[0] if found else None)
+
+
+def _is_relay(command: str) -> bool:
+    return any(Path(word).name == "monorelay" for word in command.split()[:3])  # python3 -m monorelay, /usr/bin/monorelay
+
+
+def _owners(port: int) -> Iterator[tuple[int, str]]:
     wanted = {f"socket:[{inode}]" for inode in _listening(port)}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if wanted.intersection(_held(entry / "fd")):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                return int(entry.name), command
+                yield int(entry.name), command
         except OSError:
             continue  # another user's, or gone
-    return None
 
 
 def _held(directory: Path) -> Iterator[str]:

@@ -115,6 +115,27 @@ def test_who_has_the_port() -> None:
     assert port_of("no-such-host.invalid", 80).grade == "problem"
 
 
+def test_a_socket_that_systemd_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the relay it is not in the way; without one it is told, and nobody is advised to end it."""
+    systemd, relay, other = (1, "/sbin/init"), (7, "/usr/bin/python3 /usr/bin/monorelay run"), (9, "nginx: master process")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for owners, grade, text in (
+            ([systemd, relay], "ok", "is served by monorelay, process 7"),
+            ([systemd], "warning", "is kept open by systemd"),
+            ([other], "problem", "is in use by process 9 (nginx"),
+        ):
+            monkeypatch.setattr(machine_findings, "_owners", lambda _, owners=owners: iter(owners))
+            found = port_of("127.0.0.1", port)
+            assert found.grade == grade and text in found.text and (owners == [other]) == ("end it" in found.advice)
+
+
+def test_an_address_of_ipv6_is_shown_in_brackets() -> None:
+    """As it is written in a URL."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert port_of("::ffff:127.0.0.1", other.getsockname()[1]).text.startswith("[::ffff:127.0.0.1]:")
+
+
 def test_libcurl_is_known() -> None:
     """Its version, TLS and HTTP/2 are those that it says itself; its certificates are found, or the file is named that is not."""
     import pycurl
