@@ -146,6 +146,13 @@ def test_the_container_is_built_of_what_is_there() -> None:
     assert ["USER", "monorelay"] in words
 
 
+def test_the_user_of_the_container_has_a_number_that_stays() -> None:
+    """Whoever mounts a secret has to know for whom it must be readable: the compose file and the page name the same number."""
+    (number,) = set(re.findall(r"--[ug]id (\d+)", read("Dockerfile")))
+    assert f"chown {number} access_key" in read("compose.yml")
+    assert f"the number {number};" in (TREE / "docs/install.md").read_text(encoding="utf-8")
+
+
 def test_the_compose_file_mounts_and_publishes_what_the_container_has() -> None:
     """compose.yml is YAML with one service built from the Dockerfile; the port is published on this machine only."""
     compose = yaml.safe_load(read("compose.yml"))
