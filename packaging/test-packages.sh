@@ -167,6 +167,20 @@ course_of_the_deb() {
     rm "$root/etc/monorelay/routes.d/50-bad.yml"
     reload_many
 
+    step "root's check has the rights and the credentials of the service"
+    inside install -m 0600 /dev/stdin /etc/monorelay/secrets/closed <<<k
+    printf 'provider: closed\nextends: openai-compatible\nbase_url: http://127.0.0.1:18999/v1\nkeys: ["${file:secrets/closed}"]\n' | put /etc/monorelay/providers.d/50-closed.yml
+    if inside monorelay check 2>"$work/check"; then fail "a check promised a key that the service may not read"; fi
+    grep -q 'for the user monorelay' "$work/check" || fail "whose rights are missing was not told: $(cat "$work/check")"
+    printf '[Service]\nLoadCredential=closed:/etc/monorelay/secrets/closed\n' | put /etc/systemd/system/monorelay.service.d/credential.conf
+    sed -i 's/{file:secrets.closed}/{cred:closed}/' "$root/etc/monorelay/providers.d/50-closed.yml"
+    inside systemctl daemon-reload
+    inside systemctl restart monorelay.service
+    inside monorelay check >/dev/null 2>"$work/check" || fail "the service's credential was not seen: $(cat "$work/check")"
+    rm -r "$root/etc/monorelay/secrets/closed" "$root/etc/monorelay/providers.d/50-closed.yml" "$root/etc/systemd/system/monorelay.service.d"
+    inside systemctl daemon-reload
+    inside systemctl restart monorelay.service
+
     step "the watching unit: an edit is in force by itself"
     inside systemctl start monorelay-watch.path
     echo '{route: extra, path: /extra, methods: [GET], access: public, reply: {status: 200, error: {type: t, message: m}}}' | put /etc/monorelay/routes.d/50-extra.yml
