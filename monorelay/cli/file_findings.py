@@ -19,7 +19,7 @@ from monorelay.config.scalars import is_template
 from monorelay.config.tls import TlsSpec
 from monorelay.daemon.statedir import USUAL, existing_state_dir
 from monorelay.plan.plan import Plan
-from monorelay.plan.secure import server_context
+from monorelay.plan.secure import end_of
 from monorelay.store.health import trouble_of
 
 LITTLE_ROOM = 100 * 1024 * 1024  # bytes
@@ -123,24 +123,3 @@ def certificate(spec: TlsSpec | None, now: float) -> Iterator[Finding]:
         return
     text = f"the certificate is valid for {int(days)} more days"
     yield warning("server.tls", text, "renew it, and reload") if days < SOON else ok("server.tls", text)
-
-
-def end_of(spec: TlsSpec) -> float:
-    """When the certificate ends, in seconds since 1970: shown to a client in memory, since Python reads no certificate else.
-
-    Raises SSLCertVerificationError where it is not valid (any more, or yet).
-    """
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever signed it is not in question
-    client.load_verify_locations(cadata=spec.certificate[spec.certificate.index("-----BEGIN CERTIFICATE-----") :])
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [client.wrap_bio(down, up), server_context(spec).wrap_bio(up, down, server_side=True)]
-    for _ in range(4):
-        for end in ends:
-            try:
-                end.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-    shown = ends[0].getpeercert() or {}
-    return float(ssl.cert_time_to_seconds(str(shown["notAfter"])))

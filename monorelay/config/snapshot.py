@@ -32,9 +32,13 @@ class Shown:
 Snapshot = dict[Part, dict[Path, Shown]]
 
 
-def snapshot(description: Description, states: Mapping[str, str], served: Mapping[str, list[str]]) -> Snapshot:
-    """``states`` of the providers in a word; ``served``: relayed route → the providers that take its calls, in order."""
-    parts: Snapshot = {("settings", ""): dict(_values(description.settings, ()))}
+def snapshot(description: Description, states: Mapping[str, str], served: Mapping[str, list[str]], certificate: str) -> Snapshot:
+    """``states`` of the providers in a word; ``served``: relayed route → the providers that take its calls, in order.
+
+    ``certificate``: which one clients are shown, since the file of that name may be another tomorrow; empty where there is none.
+    """
+    by_file: dict[Path, Shown] = {("server", "tls"): Shown(certificate)} if certificate else {}
+    parts: Snapshot = {("settings", ""): {**dict(_values(description.settings, ())), **by_file}}
     for name, tree in description.providers.items():
         parts["provider", name] = {("state",): Shown(states[name]), **dict(_values(tree, ()))}
     for name, tree in description.routes.items():

@@ -6,18 +6,23 @@ The master does not load this file: it runs in the child of reading.py.
 from __future__ import annotations
 
 import pickle
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from monorelay.config.config import Config
 from monorelay.config.describe import described
+from monorelay.config.fields import Secret
 from monorelay.config.load import Survey
 from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.snapshot import Snapshot, packed, snapshot
+from monorelay.config.tls import TlsSpec
 from monorelay.daemon.listen import is_loopback
 from monorelay.daemon.reading import Facts, Outcome, Refusal
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.plan import Plan
+from monorelay.plan.secure import end_of
 
 Load = Callable[[], Config]
 
@@ -64,7 +69,20 @@ def shown_of(found: Survey, plan: Plan) -> Snapshot:
         for route in plan.routes
         if route.spec.needs is not None
     }
-    return snapshot(described(found), {name: provider.state for name, provider in plan.providers.items()}, served)
+    states = {name: provider.state for name, provider in plan.providers.items()}
+    tls = found.config.server.tls
+    return snapshot(described(found), states, served, _certificate(tls) if tls is not None else "")
+
+
+def _certificate(spec: TlsSpec) -> str:
+    """``certificate 3f0c9a… until 2027-01-31, key 77ab12…``: all that a renewal changes, and nothing secret."""
+    told = f"certificate {Secret(spec.certificate).fingerprint}"
+    try:
+        end = datetime.fromtimestamp(end_of(spec, even_if_over=True), UTC)
+        told += f" until {end:%Y-%m-%d}"
+    except ssl.SSLError:  # one that clients refuse for another reason is served all the same
+        pass
+    return f"{told}, key {spec.key.fingerprint}"
 
 
 def read(load: Callable[[], Config | Survey], generation: int, hosts: tuple[str, ...] | None) -> Outcome:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from monorelay.cli.command import snapshot_of
 from monorelay.config.load import find_places
 from monorelay.config.snapshot import changes, packed, unpacked
 
+TESTS = Path(__file__).parent.parent
 CONFIG = "server: {drain: 10, port: 9000}\nmodel_routing: {aliases: {best: qwen-9@local}}\n"
 LOCAL = """\
 provider: local
@@ -95,6 +98,19 @@ def test_for_scripts(before: Path, operator: Operator, say: Say) -> None:
             "line": 1,
         }
     ]
+
+
+def test_a_certificate_renewed_in_place(operator: Operator, say: Say, tmp_path: Path) -> None:
+    """config.yml stays as it is; the pair is told by fingerprints, with the day on which it ends, even if that is over."""
+    directory = operator(config="server: {tls: {certificate: tls.pem}}\n")
+    (directory / "tls.pem").write_text((TESTS / "cli/expired.pem").read_text())
+    old = shutil.copytree(directory, tmp_path / "old")
+    assert say("diff", "--against", old, "--config-dir", directory).code == 0
+    (directory / "tls.pem").write_text((TESTS / "web/renewed.pem").read_text())
+    said = say("diff", "--against", old, "--config-dir", directory)
+    pair = "certificate [0-9a-f]{12} until ([0-9-]{10}), key [0-9a-f]{12}"
+    (found,) = re.finditer(f"    ~ server.tls: {pair} → {pair}\n", said.out)
+    assert said.code == 1 and found[1] < f"{date.today()}" < found[2] and "PRIVATE" not in said.out
 
 
 def test_what_would_be_refused(before: Path, operator: Operator, say: Say) -> None:

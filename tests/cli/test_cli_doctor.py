@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from monorelay.cli import machine_findings
-from monorelay.cli.file_findings import certificate, end_of
+from monorelay.cli.file_findings import certificate
 from monorelay.cli.machine_findings import owner_of, port_of
 from monorelay.config.fields import Secret
 from monorelay.config.tls import TlsSpec
+from monorelay.plan.secure import end_of
 from monorelay.upstream.curl_build import build, ca_trouble
 
 HERE = Path(__file__).parent
