@@ -13,5 +13,5 @@ reload.py status.py relay_socket.py asked of a running relay
 relay_user.py                       how root sees what the service sees
 enable.py disable.py edit.py        drop-ins written for the operator, and their parts:
 provider_file.py changes.py applying.py     where the file is, how it is written, and what follows
-import_.py older.py older_fields.py the earlier system's one file, taken over
+import_.py older.py older_fields.py older_outcome.py older_problems.py     the earlier system's one file, taken over
 """

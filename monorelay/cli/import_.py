@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monorelay.cli.changes import CannotWrite, Changes
 from monorelay.cli.command import Parser, add_config_dir, declare, prepared
-from monorelay.cli.older import Outcome, Shipped, translate
+from monorelay.cli.older import Shipped, translate
+from monorelay.cli.older_outcome import Note, Outcome
+from monorelay.cli.older_problems import Imported, in_old_words, leave_out
 from monorelay.config.document import parse
 from monorelay.config.load import Places, find_places, load, templates_of
-from monorelay.config.problems import ConfigError
+from monorelay.config.problems import ConfigError, Problem
 from monorelay.config.writing import lines, tree_of
+from monorelay.daemon.prepare import Candidate
 from monorelay.daemon.start import BAD_CONFIGURATION
 
 DESCRIPTION = """
@@ -24,7 +29,8 @@ one: config.yml (config.d/50-imported.yml, where there is a config.yml already),
 the shipped provider of that name or address, and each key in a file of its own in secrets/.
 
 What has no counterpart is told line by line, with the reason and what to use instead. The result is checked as `monorelay check`
-does; if it would be refused, nothing is left of it. No existing file is ever overwritten.
+does: a rule for models that does not hold is left out and told, with its line; whatever else would be refused is told by the lines
+of the old file, and nothing is written then. No existing file is ever overwritten.
 
     monorelay import old/config.yml --dry-run
     monorelay import old/config.yml --config-dir ./etc
@@ -51,79 +57,123 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 1
     if options.config_dir is not None and not options.config_dir.exists() and not options.dry_run:
         options.config_dir.mkdir(parents=True)
-    directory: Path = options.config_dir or Path("/etc/monorelay")
     shipped = Places(find_places(None, environ).vendor, None, None)
     providers = [Shipped(spec.name, spec.base_url) for spec in load(shipped, environ).providers]
     outcome = translate(old, providers, templates_of(shipped, environ))
-    texts = _texts(outcome, options.old.name, (directory / "config.yml").exists())
-    for note in outcome.notes:
-        print(f"{options.old}:{note.line}: {note.path}: {note.text}")
-    if options.dry_run:
-        return _rehearse(texts, outcome.secrets, options, environ, directory)
-    taken = [directory / name for name in (*texts, *(f"secrets/{name}" for name in outcome.secrets)) if (directory / name).exists()]
-    if taken:
-        print(*(f"{path} exists, and is not overwritten" for path in taken), sep="\n", file=sys.stderr)
-        return 1
-    return _write(texts, outcome.secrets, directory, options, environ)
+    directory = Path(os.path.abspath(options.config_dir or "/etc/monorelay"))  # as problems name it
+    job = _Import(options.old, outcome, directory, (directory / "config.yml").exists())
+    return job.rehearse(environ) if options.dry_run else job.write(options.config_dir, environ)
 
 
-def _texts(outcome: Outcome, source: str, beside: bool) -> dict[str, str]:
-    """File name → text."""
-    parts = {f"providers.d/{name}.yml": value for name, value in outcome.providers.items()}
-    if outcome.settings:
-        parts["config.d/50-imported.yml" if beside else "config.yml"] = outcome.settings
-    return {
-        name: "\n".join([f"# Imported from {source}.", *lines(tree_of(value), lambda _: ""), ""]) for name, value in parts.items()
-    }
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """``beside``: there is a config.yml already."""
 
+    source: Path
+    outcome: Outcome
+    directory: Path
+    beside: bool
 
-def _write(
-    texts: Mapping[str, str], secrets: Mapping[str, str], directory: Path, options: argparse.Namespace, environ: Mapping[str, str]
-) -> int:
-    changes = Changes()
-    try:
-        for name, text in secrets.items():
-            changes.write_secret(directory / "secrets" / name, text + "\n")
-        for name, text in texts.items():
-            changes.write(directory / name, text)
-        candidate = prepared(options.config_dir, environ)
-    except CannotWrite as error:
-        changes.undo()
-        print(error, file=sys.stderr)
-        return 1
-    except ConfigError as error:
-        changes.undo()
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        print("refused: nothing was written", file=sys.stderr)
-        return BAD_CONFIGURATION
-    for path in changes.written:
-        print(f"wrote {path}")
-    print(f"ok: {candidate.summary}")
-    return 0
+    @property
+    def settings(self) -> str:
+        """The name of the file that the settings go to."""
+        return "config.d/50-imported.yml" if self.beside else "config.yml"
 
+    def texts(self) -> dict[str, str]:
+        """File name → text."""
+        parts = {f"providers.d/{name}.yml": value for name, value in self.outcome.providers.items()}
+        if settings := {name: section for name, section in self.outcome.settings.items() if section}:
+            parts[self.settings] = settings
+        head = f"# Imported from {self.source.name}."
+        return {name: "\n".join([head, *lines(tree_of(value), lambda _: ""), ""]) for name, value in parts.items()}
 
-def _rehearse(
-    texts: Mapping[str, str], secrets: Mapping[str, str], options: argparse.Namespace, environ: Mapping[str, str], directory: Path
-) -> int:
-    """The same in a directory of its own, which goes again; existing files are there, too."""
-    for name, text in texts.items():
-        print(f"\n--- {directory / name}\n{text}", end="")
-    for name in secrets:
-        print(f"\n--- {directory / 'secrets' / name}: a key")
-    with tempfile.TemporaryDirectory(prefix="monorelay-import-") as place:
-        there = Path(place) / "etc"
-        if directory.is_dir():
-            shutil.copytree(directory, there, symlinks=True)
-        there.mkdir(exist_ok=True)
-        print()
+    def write(self, config_dir: Path | None, environ: Mapping[str, str]) -> int:
+        names = (*self.texts(), *(f"secrets/{name}" for name in self.outcome.secrets))
+        if taken := [self.directory / name for name in names if (self.directory / name).exists()]:
+            print(*(f"{path} exists, and is not overwritten" for path in taken), sep="\n", file=sys.stderr)
+            return 1
+        changes = Changes()
         try:
-            for name, text in (*texts.items(), *((f"secrets/{name}", text) for name, text in secrets.items())):
-                Changes().write_secret(there / name, text)
-            candidate = prepared(there, environ)
-        except ConfigError as error:
-            for problem in error.problems:
-                print(str(problem).replace(str(there), str(directory)), file=sys.stderr)
+            candidate = self.put(self.directory, changes, lambda: prepared(config_dir, environ))
+        except CannotWrite as error:
+            changes.undo()
+            print(error, file=sys.stderr)
+            return 1
+        self.tell()
+        if not isinstance(candidate, Candidate):
+            _refuse(candidate, self.source)
+            print("refused: nothing was written", file=sys.stderr)
             return BAD_CONFIGURATION
-    print(f"ok: {candidate.summary}, if it were written")
-    return 0
+        for path in changes.written:
+            print(f"wrote {path}")
+        print(f"ok: {candidate.summary}")
+        return 0
+
+    def rehearse(self, environ: Mapping[str, str]) -> int:
+        """The same in a directory of its own, which goes again; existing files are there, too."""
+        with tempfile.TemporaryDirectory(prefix="monorelay-import-") as place:
+            there = Path(place) / "etc"
+            try:
+                if self.directory.is_dir():
+                    shutil.copytree(self.directory, there, symlinks=True)
+            except OSError as error:  # one line each would say the same of every file
+                print(f"not all of {self.directory} can be read, so it cannot be rehearsed with: {_first(error)}", file=sys.stderr)
+                return 1
+            there.mkdir(exist_ok=True)
+            candidate = self.put(there, Changes(), lambda: prepared(there, environ))
+        self.tell()
+        for name, text in self.texts().items():
+            print(f"\n--- {self.directory / name}\n{text}", end="")
+        for name in self.outcome.secrets:
+            print(f"\n--- {self.directory / 'secrets' / name}: a key")
+        print()
+        if not isinstance(candidate, Candidate):
+            _refuse([_elsewhere(one, there, self.directory) for one in candidate], self.source)
+            return BAD_CONFIGURATION
+        print(f"ok: {candidate.summary}, if it were written")
+        return 0
+
+    def put(self, directory: Path, changes: Changes, check: Callable[[], Candidate]) -> Candidate | list[Note | Problem]:
+        """Writes the files and checks them, without what does not hold, as often as something can be left out. What remains wrong
+        is returned, and nothing of the files is left. Raises CannotWrite."""
+        while True:
+            texts = self.texts()
+            for name, text in self.outcome.secrets.items():
+                changes.write_secret(directory / "secrets" / name, text + "\n")
+            for name, text in texts.items():
+                changes.write(directory / name, text)
+            try:
+                return check()
+            except ConfigError as error:
+                changes.undo()
+                imported = Imported(texts, directory)
+                if not leave_out(error.problems, imported, self.outcome, self.settings):
+                    return list(in_old_words(error.problems, imported, self.outcome))
+
+    def tell(self) -> None:
+        for note in sorted(self.outcome.notes, key=lambda note: note.line):
+            print(_line(note, self.source))
+
+
+def _refuse(problems: Iterable[Note | Problem], source: Path) -> None:
+    for problem in problems:
+        print(_line(problem, source) if isinstance(problem, Note) else problem, file=sys.stderr)
+
+
+def _line(note: Note, source: Path) -> str:
+    return f"{source}:{note.line}: " + ": ".join(part for part in (note.path, note.text) if part)
+
+
+def _elsewhere(told: Note | Problem, there: Path, directory: Path) -> Note | Problem:
+    """As if the rehearsal had been where the files belong."""
+    if isinstance(told, Note):
+        return replace(told, text=told.text.replace(str(there), str(directory)))
+    return replace(
+        told, file=told.file.replace(str(there), str(directory)), message=told.message.replace(str(there), str(directory))
+    )
+
+
+def _first(error: OSError) -> str:
+    """The first of the many that copying a directory collects."""
+    several = error.args[0] if isinstance(error, shutil.Error) else ()
+    return str(several[0][2]) if several else str(error)

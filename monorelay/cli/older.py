@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from monorelay.cli.older_fields import LOST, LOST_OF_KEYS, LOST_OF_PROVIDERS, LOST_OF_ROUTING, LOST_OF_SERVER
+from monorelay.cli.older_outcome import Outcome
 from monorelay.config.checker import checker_of, faults
 from monorelay.config.complexity import LEVELS
 from monorelay.config.crossrefs import squeezed
@@ -20,7 +21,7 @@ from monorelay.config.document import Document
 from monorelay.config.fields import Path
 from monorelay.config.globs import shadowed
 from monorelay.config.headers import CREDENTIALS, NEVER
-from monorelay.config.problems import dotted
+from monorelay.config.problems import did_you_mean
 from monorelay.config.provider import PROVIDER
 from monorelay.config.schema import FAULTY, Rules, Schema
 from monorelay.config.settings import SERVER, SETTINGS
@@ -28,16 +29,8 @@ from monorelay.config.settings import SERVER, SETTINGS
 DISGUISES = ("user_agent", "referer", "origin", "accept", "accept_language")
 _LEVELS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": "debug"}
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}$]*)?\}")
+KEYS = ("keys", "api_keys", "api_key")  # where a provider's credentials stand
 _SECTIONS = ("server", "providers", "model_routing", "key_selection", "tool_calling", "logging")
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something to know about one line of the old file."""
-
-    line: int
-    path: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +39,6 @@ class Shipped:
 
     name: str
     base_url: str
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What to write; ``secrets`` are texts by file name. Mutable: all of it grows during the translation."""
-
-    settings: dict[str, Any] = field(default_factory=dict)
-    providers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
 
 
 def translate(old: Document, shipped: Sequence[Shipped], templates: Sequence[str]) -> Outcome:
@@ -70,7 +53,7 @@ class _Translation:
         self.value: dict[str, Any] = old.value or {}
         self.shipped = shipped
         self.templates = templates
-        self.out = Outcome()
+        self.out = Outcome(old)
         self.names: dict[str, str] = {}
 
     def run(self) -> Outcome:
@@ -87,7 +70,7 @@ class _Translation:
         self.routing()
         for name, value in self.value.items():
             if name not in _SECTIONS and not is_empty(value):
-                self.lost((name,), LOST.get(name, "is not known here"))
+                self.lost((name,), LOST.get(name) or unknown(name, _SECTIONS))
         self.out.settings = {name: section for name, section in self.out.settings.items() if section}
         self.validate(self.out.settings, SETTINGS, ())
         self.out.notes.sort(key=lambda note: note.line)
@@ -102,11 +85,7 @@ class _Translation:
         return value if isinstance(value, dict) else {}
 
     def lost(self, path: Path, text: str) -> None:
-        marks = self.old.marks
-        here = path
-        while here not in marks:
-            here = here[:-1]
-        self.out.notes.append(Note(marks[here][0], dotted(path), text))
+        self.out.note(path, text)
 
     def keep(self, value: Mapping[str, Any], path: Path, known: Schema, lost: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         """The entries that mean here what they meant there; others are noted."""
@@ -118,7 +97,7 @@ class _Translation:
             elif name in known:
                 yield name, self.pruned(inside, (*path, name), known[name])
             else:
-                self.lost((*path, name), "is not known here")
+                self.lost((*path, name), unknown(name, known))
 
     def pruned(self, value: Any, path: Path, rules: Rules) -> Any:
         """Without what was left empty, and without fields that a fixed schema of ours does not have. A $ stays what it was."""
@@ -150,9 +129,11 @@ class _Translation:
         )
         key = old.get("access_key")
         if isinstance(key, str) and key.strip():
-            server["access_key"] = self.secret("access_key", key)
+            server["access_key"] = self.secret("access_key", key, in_use=old.get("access_key_enabled") is not False)
         level = self.section("logging").get("level") or old.get("log_level")
         if level:
+            if not self.section("logging").get("level"):
+                self.out.came_from["logging",] = ("server", "log_level")
             level = str(level).lower()
             self.out.settings["logging"] = {"level": _LEVELS.get(level, level)}
         for name, value in self.section("logging").items():
@@ -165,10 +146,11 @@ class _Translation:
             schema = SETTINGS[name]["schema"]
             self.out.settings[name] = dict(self.keep(self.section(name), (name,), schema, {}))
 
-    def secret(self, name: str, text: str) -> str:
-        """The text goes to a file of its own, whatever the old names were; what is a reference already stays one."""
+    def secret(self, name: str, text: str, *, in_use: bool = True) -> str:
+        """The text goes to a file of its own, whatever the old names were; what is a reference already stays one, and may lead
+        to nothing where it is not in use."""
         if _REFERENCE.fullmatch(text.strip()):
-            return text.strip()
+            return text.strip() if in_use or ":-" in text else text.strip().replace("}", ":-}")
         file = free(re.sub(r"[^A-Za-z0-9._@+-]+", "-", name)[:128], self.out.secrets)
         self.out.secrets[file] = text.strip()
         return f"${{file:secrets/{file}}}"
@@ -210,6 +192,7 @@ class _Translation:
         if old.get("enabled") is False:
             self.lost(path, "was switched off, so it is not taken over")
             return
+        self.out.came_from[*path[:1], "cascades", "cascade"] = (*path, "models")
         models = [self.target(escaped(str(model)), (*path, "models", index)) for index, model in enumerate(old["models"])]
         new.setdefault("cascades", {})["cascade"] = models
         self.lost(path, 'is the virtual model `cascade` here; `fallbacks: {"*": [...]}` would stand behind every model')
@@ -252,19 +235,21 @@ class _Translation:
         known = {
             word: rules for word, rules in PROVIDER.items() if word not in ("provider", "extends", "keys", "headers", "template")
         }
-        rest = {word: value for word, value in old.items() if word not in ("keys", "headers", "cloaking", "provider_type")}
+        self.out.came_from["providers", name] = path
+        rest = {word: value for word, value in old.items() if word not in (*KEYS, "headers", "cloaking", "provider_type")}
         new.update(self.keep(rest, path, known, LOST_OF_PROVIDERS))
         if shipped is not None and str(new.get("base_url", "")).strip().rstrip("/") == shipped.base_url:
             del new["base_url"]
         costs = {side: old.get(f"cost_per_m_{side}") for side in ("input", "output")}
         if any(isinstance(cost, int | float) and cost for cost in costs.values()):
+            self.out.came_from["providers", name, "prices"] = (*path, "cost_per_m_input")
             new["prices"] = {"*": {side: cost for side, cost in costs.items() if isinstance(cost, int | float)}}
-        keys = old.get("keys")
-        if isinstance(keys, list) and keys:
-            labels: set[str] = set()
-            new["keys"] = [key for index, one in enumerate(keys) if (key := self.key(name, one, (*path, "keys", index), labels))]
+        keys = self.keys(name, old, path)
+        if keys or old.get("keys"):  # none of a list that was written is none, whatever is shipped
+            new["keys"] = keys
         if set_headers := dict(self.headers(name, old, path)):
             new["headers"] = {"request": {"set": set_headers}}
+            self.out.came_from["providers", name, "headers", "request", "set"] = (*path, "headers")
         self.validate(new, PROVIDER, path)
         self.out.providers[name] = new
 
@@ -275,14 +260,34 @@ class _Translation:
             self.lost((*path, "provider_type"), f"{kind} is taken for a server of OpenAI's dialect")
         return next((one for one in self.templates if one.startswith(dialect)), f"{dialect}-compatible")
 
+    def keys(self, provider: str, old: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+        """Those of the list, and what stands beside it; a single one may stand where a list could."""
+        found: list[dict[str, Any]] = []
+        labels: set[str] = set()
+        texts: set[str] = set()
+        written = [(place, one) for word in KEYS for place, one in entries(old.get(word), (*path, word))]
+        for place, one in written:
+            text = str(one.get("key") or one.get("secret") if isinstance(one, dict) else one).strip()
+            if place[2] != "keys" and text in texts:
+                self.lost(place, "is among `keys` already")
+            elif (key := self.key(provider, one, place, labels)) is not None:
+                here: Path = ("providers", provider, "keys", len(found))
+                self.out.came_from[here] = place
+                if isinstance(one, dict) and one.get("key"):
+                    self.out.came_from[*here, "secret"] = (*place, "key")
+                texts.add(text)
+                found.append(key)
+        return found
+
     def key(self, provider: str, old: Any, path: Path, labels: set[str]) -> dict[str, Any] | None:
         entry = old if isinstance(old, dict) else {"key": old}
         text = entry.get("key") or entry.get("secret")
         if not isinstance(text, str) or not text.strip():
             self.lost(path, "holds no key")
             return None
-        written = str(entry.get("label") or f"key-{int(path[-1]) + 1}")
-        label = re.sub(r"[^A-Za-z0-9._@+-]+", "-", written).strip("-._@+")[:64] or f"key-{int(path[-1]) + 1}"
+        usual = f"key-{path[-1] + 1}" if isinstance(path[-1], int) else "main"
+        written = str(entry.get("label") or usual)
+        label = re.sub(r"[^A-Za-z0-9._@+-]+", "-", written).strip("-._@+")[:64] or usual
         while label in labels:
             label += "-2"
         if entry.get("label") and label != written:
@@ -296,7 +301,7 @@ class _Translation:
         if isinstance(windows, dict):
             kept["usage_window_limits"] = {window: most for window, most in windows.items() if most}
         kept = {word: value for word, value in kept.items() if not is_empty(value)}
-        return {"label": label, "secret": self.secret(f"{provider}-{label}", text), **kept}
+        return {"label": label, "secret": self.secret(f"{provider}-{label}", text, in_use=kept.get("enabled") is not False), **kept}
 
     def headers(self, provider: str, old: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str]]:
         cloaking = old.get("cloaking")
@@ -323,6 +328,17 @@ def free(name: str, taken: Iterable[str]) -> str:
     known = {squeezed(other) for other in taken}
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(one for one in names if squeezed(one) not in known)
+
+
+def entries(value: Any, path: Path) -> list[tuple[Path, Any]]:
+    """The items of a list, or what stands in the place of one, each with its path."""
+    if isinstance(value, list):
+        return [((*path, index), item) for index, item in enumerate(value)]
+    return [] if is_empty(value) else [(path, value)]
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    return "is not known here" + did_you_mean(name, known)
 
 
 def is_empty(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,13 @@ from typing import Any
 
 import pytest
 
+from monorelay.cli import older_fields
+from monorelay.cli.older_outcome import Note, Outcome
+from monorelay.config.document import parse
 from monorelay.config.load import Places, load
+from monorelay.config.provider import PROVIDER
+from monorelay.config.schema import Schema
+from monorelay.config.settings import SERVER, SETTINGS
 
 TOP = Path(__file__).parents[2]
 OLD = """\
@@ -179,7 +186,174 @@ def test_what_would_be_refused_leaves_nothing(say: Callable[..., Any], operator:
     path = tmp_path / "old.yml"
     path.write_text("providers: {mine: {base_url: 'https://x.example', keys: ['${NOT_SET_HERE}']}}\n")
     said = say("import", path, "--config-dir", directory)
-    assert said.code == 78 and "NOT_SET_HERE is not set" in said.err and list(directory.iterdir()) == []
+    assert said.code == 78 and list(directory.iterdir()) == []
+    assert f"{path}:1: providers.mine.keys.0: the environment variable NOT_SET_HERE is not set" in said.err
+
+
+REFUSED = """\
+providers:
+  house:
+    base_url: https://house.example.com/v1
+    keys:
+      - {key: ""}
+      - key: ${NOT_SET_HERE}
+        label: main
+server: {host: 0.0.0.0}
+"""
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_problems_name_the_old_file(dry: list[str], say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """Its lines, and no file that would be written; what stands in another file is told with that."""
+    path = tmp_path / "old.yml"
+    path.write_text(REFUSED)
+    said = say("import", path, "--config-dir", operator(routes__90_own="route: own\n"), *dry)
+    assert said.code == 78
+    assert f"{tmp_path}/etc/routes.d/90_own.yml:1:1: " in said.err
+    assert f"{path}:6: providers.house.keys.1.key: the environment variable NOT_SET_HERE is not set" in said.err
+    assert "monorelay-import-" not in said.err and "50-imported" not in said.err
+
+
+RULES = """\
+providers:
+  house: {base_url: "https://house.example.com/v1", models: {include: [h-1, h-2, h-3]}, keys: [sk-one]}
+model_routing:
+  aliases: {best: h-1, worst: nothing@nowhere}
+  complexity:
+    simple: h-1
+    moderate: h-2@nobody
+    complex: h-3
+  cascade:
+    models:
+      - h-9@nowhere
+      - h-1
+      - h-8@nobody
+      - h-2
+"""
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_rule_that_does_not_hold_is_left_out(
+    dry: list[str], say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It is told with its line, and all the others are taken over; auto has three models or none."""
+    path = tmp_path / "old.yml"
+    path.write_text(RULES)
+    directory = operator()
+    said = say("import", path, "--config-dir", directory, *dry)
+    assert (said.code, said.err) == (0, "")
+    told = [line.removeprefix(f"{path}:") for line in said.out.splitlines() if ": is left out: " in line]
+    tail = "; write what is meant into config.yml yourself"
+    assert told == [
+        f"4: model_routing.aliases.worst: is left out: no provider is called nowhere{tail}",
+        f"5: model_routing.complexity: is left out: moderate is missing: auto chooses among three{tail}",
+        f"7: model_routing.complexity.moderate: is left out: no provider is called nobody{tail}",
+        f"11: model_routing.cascade.models.0: is left out: no provider is called nowhere{tail}",
+        f"13: model_routing.cascade.models.2: is left out: no provider is called nobody{tail}",
+    ]
+    if not dry:
+        routing = load(Places(TOP, directory, None), {}).routing
+        assert dict(routing.aliases) == {"best": "h-1"} and not routing.complexity.enabled  # type: ignore[union-attr]
+        assert routing.cascades[0].models == ("h-1", "h-2")
+
+
+def test_items_behind_one_that_was_left_out() -> None:
+    """They keep their lines, however often a list grows shorter; an empty list goes, too."""
+    old = parse("model_routing:\n  cascade:\n    models:\n      - a\n      - b\n      - c\n", "old.yml")
+    out = Outcome(old, {"model_routing": {"cascades": {"cascade": ["a", "b", "c"]}, "aliases": {"x": "y"}}})
+    here = ("model_routing", "cascades", "cascade")
+    out.came_from[here] = ("model_routing", "cascade", "models")
+    for line in (4, 5):
+        assert out.told((*here, 0), "").line == line
+        out.leave_out((*here, 0))
+    assert out.told((*here, 0), "") == Note(6, "model_routing.cascade.models.2", "")
+    out.leave_out((*here, 0))
+    assert out.settings == {"model_routing": {"aliases": {"x": "y"}}}
+
+
+KEYS = """\
+providers:
+  openai: {api_key: sk-single}
+  house:
+    base_url: https://house.example.com/v1
+    keys: [{key: sk-one, label: main}, {key: "${GONE}", enabled: false, label: off}]
+    api_keys: [sk-two, sk-one]
+  other: {base_url: "https://other.example.com/v1", keys: sk-three}
+server: {access_key: "${GONE_TOO}", access_key_enabled: false}
+"""
+
+
+def test_keys_wherever_they_stand(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """A provider's one `api_key` is a key; what is switched off may be a reference to nothing."""
+    path, directory = tmp_path / "old.yml", operator()
+    path.write_text(KEYS)
+    said = say("import", path, "--config-dir", directory)
+    assert (said.code, said.err) == (0, "") and f"{path}:6: providers.house.api_keys.1: is among `keys` already" in said.out
+    providers = {spec.name: spec for spec in load(Places(TOP, directory, None), {"GONE": "sk-back"}).providers}
+    assert {
+        name: [(key.label, key.secret.reveal(), key.enabled) for key in providers[name].keys]
+        for name in ("openai", "house", "other")
+    } == {
+        "openai": [("main", "sk-single", True)],
+        "house": [("main", "sk-one", True), ("off", "sk-back", False), ("key-1", "sk-two", True)],
+        "other": [("main", "sk-three", True)],
+    }
+    assert len(load(Places(TOP, directory, None), {}).providers) == len(providers)
+
+
+def test_counterparts(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
+    """A name that others use for one of ours leads to it; one that is misspelt, too."""
+    path = tmp_path / "old.yml"
+    path.write_text(
+        "provider: {}\nserver: {cors: x}\nproviders:\n  openai: {max_retries: 3, priorty: 1, keys: [{key: a, rate_limit_rpm: 2}]}\n"
+        "model_routing: {fallback: {a: b}, alises: {a: b}}\nprovder: 3\n"
+    )
+    said = say("import", path, "--config-dir", operator()).out
+    for text in (
+        "2: server.cors: use `cors_origins` instead",
+        "4: providers.openai.max_retries: use `retry.max_retries` instead",
+        "4: providers.openai.priorty: is not known here, did you mean priority?",
+        "4: providers.openai.keys.0.rate_limit_rpm: use `limits.rpm` instead",
+        "5: model_routing.fallback: use `fallbacks` (glob → models) instead",
+        "5: model_routing.alises: is not known here, did you mean aliases?",
+        "6: provder: is not known here, did you mean providers?",
+    ):
+        assert f"{path}:{text}\n" in said
+
+
+def test_no_counterpart_hides_a_field_of_ours() -> None:
+    """What is known here is taken over, never told as lost; and what is named instead is there."""
+    key: Schema = PROVIDER["keys"]["schema"]["schema"]
+    routing: Schema = SETTINGS["model_routing"]["schema"]
+    for lost, known in (
+        (older_fields.LOST_OF_SERVER, SERVER),
+        (older_fields.LOST_OF_PROVIDERS, PROVIDER),
+        (older_fields.LOST_OF_KEYS, key),
+        (older_fields.LOST_OF_ROUTING, routing),
+    ):
+        assert not set(lost) & set(known)
+        for text in lost.values():
+            for named in re.findall(r"^use `([a-z_.]+)[^`]*` instead$", text):
+                fields = known
+                for name in named.split("."):
+                    fields = fields[name].get("schema", {})
+
+
+def test_a_directory_that_cannot_be_copied(
+    old: Path, say: Callable[..., Any], operator: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal with files that only another user reads says so, in one line."""
+    directory = operator(config="server: {drain: 5}\n")
+
+    def refused(*_: object, **__: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 13] Permission denied: 'a'"), ("c", "d", "no")])
+
+    monkeypatch.setattr(shutil, "copytree", refused)
+    said = say("import", old, "--dry-run", "--config-dir", directory)
+    assert (said.code, said.err) == (
+        1,
+        f"not all of {directory} can be read, so it cannot be rehearsed with: [Errno 13] Permission denied: 'a'\n",
+    )
 
 
 @pytest.mark.parametrize(("text", "said"), [("a: b: c\n", "old.yml:1:5: not YAML"), ("", "is empty"), (None, "No such file")])
