@@ -79,9 +79,9 @@ class Provider:
 
     @property
     def state(self) -> str:
-        """In one word why it takes calls, or does not: on, off (somebody said so), or no key."""
+        """Why it takes calls, or does not: on, off (somebody said so), or no key; "on, no key" takes calls and refuses each."""
         if self.enabled:
-            return "on"
+            return "on" if any(key.enabled for key in self.keys) else "on, no key"
         return "no key" if self.dormant else "off"
 
     @property

@@ -153,6 +153,31 @@ def test_providers(operator: Write, say: Callable[..., Any]) -> None:
     assert "sk-secret" not in said.out
 
 
+@pytest.mark.parametrize(
+    ("keys", "state", "labels"),
+    [
+        ("[]", "on, no key", "none"),
+        ('["${GONE:-}"]', "on, no key", "none"),
+        ("[{label: main, secret: sk-x, enabled: false}]", "on, no key", "(main)"),
+        ("[{label: main, secret: sk-x, expires_at: '2020-01-01'}]", "on, no key", "(main)"),
+        ("[{label: main, secret: sk-x, expires_at: '2020-01-01'}, {label: new, secret: sk-y}]", "on", "(main), new"),
+    ],
+)
+def test_a_provider_that_is_on_without_a_key(keys: str, state: str, labels: str, operator: Write, say: Callable[..., Any]) -> None:
+    """Its state says so in a column of its own, and to scripts; `routes` and `diff` know it, too, but for the time."""
+    local = f"provider: local\nextends: openai-compatible\nbase_url: http://127.0.0.1:9/v1\nenabled: true\nkeys: {keys}\n"
+    directory = operator(providers__50_local=local)
+    said = say("providers", "--config-dir", directory).out.splitlines()
+    rows = [re.split(" {2,}", line) for line in said]
+    (row,) = [row for row in rows if row[0] == "local"]
+    assert {len(row) for row in rows} == {8}
+    assert said[0].split()[:2] == ["PROVIDER", "STATE"] and (row[1], row[3]) == (state, labels)
+    value = say("providers", "--json", "--config-dir", directory).value
+    assert [one["state"] for one in value if one["provider"] == "local"] == [state]
+    lanes = say("routes", "--json", "--config-dir", directory).value[0]["providers"]
+    assert [one["state"] for one in lanes if one["provider"] == "local"] == ["on" if "2020" in keys else state]
+
+
 def test_providers_for_scripts(operator: Write, say: Callable[..., Any]) -> None:
     """The same as JSON; keys by label and fingerprint."""
     said = say("providers", "--json", "--config-dir", operator(providers__50_local=LOCAL))
