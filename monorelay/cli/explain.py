@@ -98,7 +98,13 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join(text_of(options.model, group) for group in _groups(told)))
+        groups = _groups(told)
+        if len(groups) > 1 and not any(provider.enabled for provider in plan.providers.values()):
+            print(text_of(options.model, groups[0]))
+            why = "no provider is on; each waits for a key, or is switched off (`monorelay providers`)"
+            print(f"  nor is it on {sum(map(len, groups[1:]))} other routes: {why}")
+        else:
+            print("\n\n".join(text_of(options.model, group) for group in groups))
     return 0 if any("refusal" not in one for one in told) else 1
 
 

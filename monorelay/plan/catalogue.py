@@ -15,10 +15,10 @@ from monorelay.dialects.model_lists import ModelEntry
 from monorelay.errors import MODEL_NOT_FOUND, NOT_FOUND, RelayError
 from monorelay.plan.naming import Naming
 from monorelay.plan.near import near_miss, near_misses
-from monorelay.plan.plan import Lane, Plan, Route
+from monorelay.plan.plan import Lane, Plan, Provider, Route
 from monorelay.plan.resolution import Leg, Resolution, Target
 from monorelay.plan.resolving import LevelWanted, Resolver, Unserved
-from monorelay.plan.serving import admits, refuse_unusable, served_by
+from monorelay.plan.serving import admits, few, refuse_unusable, served_by, takers
 from monorelay.plan.steps import Step
 
 _REMEMBERED = 8192  # resolutions kept; a plain bound, since names come from clients
@@ -76,19 +76,16 @@ class Catalogue:
         return tuple(steps)
 
     def _unknown(self, requested: str, name: str, lanes: Mapping[str, Lane]) -> RelayError:
-        if not any(self.plan.providers[provider].enabled for provider in lanes):
-            would = ", ".join(lanes)
-            text = (
-                f"No enabled provider serves this route; {would} would, once enabled."
-                if would
-                else "No provider serves this route."
-            )
-            return RelayError(MODEL_NOT_FOUND, f"The model '{_short(requested)}' cannot be served: {text}", param="model")
-        near = [f"'{other}'" for other in near_misses(name, self._names())]
         _, at, tail = requested.rpartition("@")
-        provider = near_miss(tail, self.plan.providers) if at and tail else None
-        if provider is not None:
-            near = [f"provider '{provider}'"]
+        meant = near_miss(tail, self.plan.providers) if at and tail else None
+        providers = [self.plan.providers[provider] for provider in lanes]
+        if not any(provider.enabled for provider in providers):
+            hint = f" Did you mean provider '{meant}'?" if meant is not None else ""
+            text = f"The model '{_short(requested)}' cannot be served: {_who_would(name, providers)}{hint}"
+            return RelayError(MODEL_NOT_FOUND, text, param="model")
+        near = [f"'{other}'" for other in near_misses(name, self._names())]
+        if meant is not None:
+            near = [f"provider '{meant}'"]
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /v1/models lists what is served."
         alias = "" if name == requested else f", for which '{_short(requested)}' stands"
         return RelayError(MODEL_NOT_FOUND, f"No provider serves the model '{_short(name)}'{alias}.{hint}", param="model")
@@ -104,7 +101,7 @@ class Catalogue:
             provider = self.plan.providers[pinned]
             refuse_unusable(provider)
             if pinned not in route.lanes:
-                others = ", ".join(name for name in route.lanes if self.plan.providers[name].enabled) or "none that is enabled"
+                others = few([name for name in route.lanes if self.plan.providers[name].enabled]) or "none that is enabled"
                 text = f"[{pinned}] Provider '{pinned}' does not offer {route.spec.needs}; these would: {others}."
                 raise RelayError(NOT_FOUND, text, curable=False)
             return _alone(route.lanes[pinned], Step("pinned", f"provider {pinned} is named"))
@@ -112,7 +109,7 @@ class Catalogue:
             provider = self.plan.providers[name]
             if provider.enabled:
                 return _alone(lane, Step("priority", f"{name} is the first that offers it"))
-        would = ", ".join(route.lanes)
+        would = few(list(route.lanes))
         text = f"these would, once enabled: {would}" if would else "none is configured that would"
         raise RelayError(NOT_FOUND, f"No enabled provider offers {route.spec.needs}; {text}.", curable=False)
 
@@ -166,6 +163,17 @@ class Catalogue:
 def _alone(lane: Lane, step: Step) -> Resolution:
     target = Target(lane.provider, lane, "", "", lane.timeouts)
     return Resolution((Leg("", (target,)),), (step,))
+
+
+def _who_would(name: str, asleep: Sequence[Provider]) -> str:
+    """Of a route whose providers are all off, or without a key."""
+    if not asleep:
+        return "no provider serves this route."
+    taking, likely = takers(name, asleep)
+    if not taking:
+        return "no provider of this route is on, and none of them would take this name."
+    would = few([provider.name for provider in likely])
+    return f"no provider of this route is on. {would} would take it: `monorelay enable {likely[0].name}` switches one on."
 
 
 def _short(name: str) -> str:

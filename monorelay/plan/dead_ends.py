@@ -15,7 +15,7 @@ from monorelay.config.fields import Origin, Path
 from monorelay.config.problems import Problem, dotted
 from monorelay.plan.naming import Naming
 from monorelay.plan.plan import Provider, Route
-from monorelay.plan.serving import admits, is_excluded
+from monorelay.plan.serving import few, takers
 from monorelay.plan.steps import Step
 
 
@@ -37,13 +37,11 @@ def _judge(path: Path, target: str, origin: Origin, naming: Naming, reachable: l
     if chosen is None and naming.balancing(name, steps) is None:
         chosen = naming.mapped(name, steps)
     asked = [provider for provider in reachable if chosen is None or provider.name == chosen]
-    taking = [provider for provider in asked if admits(provider, name) and not is_excluded(provider, name)]
+    taking, likely = takers(name, asked)
     if not taking:
         who = f"provider {chosen} does not serve" if chosen is not None else "no provider serves"
         yield Problem(origin.file, origin.line, origin.column, dotted(path), f"leads to '{name}', which {who}")
     elif not any(provider.enabled for provider in taking):
-        # Of a catch-all nobody expects it in particular.
-        likely = [provider for provider in taking if not provider.takes_all or provider.spec.layer != "vendor"] or taking
-        waits = ", ".join(f"{provider.name} ({'has no key' if provider.dormant else 'is off'})" for provider in likely[:3])
-        text = f"leads to '{name}', which nobody serves now: {waits}{' and others' if len(likely) > 3 else ''}"
+        waits = few([f"{provider.name} ({'has no key' if provider.dormant else 'is off'})" for provider in likely])
+        text = f"leads to '{name}', which nobody serves now: {waits}"
         yield Problem(origin.file, origin.line, origin.column, dotted(path), text, "warning")

@@ -26,6 +26,9 @@ class Served:
     folded: Mapping[str, str]  # folded name → listed spelling, of include and list
 
 
+_FEW = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Find:
     """A provider that serves a name, and the spelling under which it does."""
@@ -52,6 +55,23 @@ def admits(provider: Provider, name: str) -> bool:
 
 def is_excluded(provider: Provider, name: str) -> bool:
     return provider.exclude is not None and provider.exclude.fullmatch(name) is not None
+
+
+def takers(name: str, providers: Iterable[Provider]) -> tuple[list[Provider], list[Provider]]:
+    """All that would take the name, on or not; and of these the ones that somebody has in mind: of a shipped catch-all nobody
+    expects any name in particular."""
+    taking = [provider for provider in providers if admits(provider, name) and not is_excluded(provider, name)]
+    return taking, [provider for provider in taking if not provider.takes_all or provider.spec.layer != "vendor"] or taking
+
+
+def few(names: Sequence[str]) -> str:
+    """Three at most, and how many others.
+
+    >>> few(["a", "b"]), few(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 others')
+    """
+    others = len(names) - _FEW
+    return ", ".join(names[:_FEW]) + (f" and {others} other{'s' * (others > 1)}" if others > 0 else "")
 
 
 def find_one(name: str, candidates: Iterable[Served]) -> Find | None:

@@ -238,6 +238,17 @@ def test_explain_tells_the_way_to_a_refusal(operator: Write, say: Callable[..., 
     assert refusal.startswith("  refused: 404 model_not_found: [local] Provider 'local' does not include")
 
 
+def test_explain_when_no_provider_is_on(operator: Write, say: Callable[..., Any]) -> None:
+    """Three lines: the first routes, who would serve it and the command for that; scripts get every route."""
+    said = say("explain", "gpt-4o", "--config-dir", operator())
+    assert said.code == 1
+    head, refusal, rest = said.out.splitlines()
+    assert head.startswith("gpt-4o on chat, ")
+    assert refusal.endswith("openai, azure-openai would take it: `monorelay enable openai` switches one on.")
+    assert re.fullmatch(r"  nor is it on \d+ other routes: no provider is on; .*`monorelay providers`\)", rest)
+    assert len(say("explain", "gpt-4o", "--json", "--config-dir", operator()).value) > 10
+
+
 def test_explain_unknown_route(operator: Write, say: Callable[..., Any]) -> None:
     """A route that does not exist, or reads no model, is refused with those that do."""
     said = say("explain", "x", "--route", "files", "--config-dir", operator(providers__50_local=LOCAL))

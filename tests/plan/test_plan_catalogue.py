@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -180,6 +181,29 @@ def test_what_would_offer_it_once_enabled_is_said() -> None:
     book = catalogue(provider("a", "credits", keys=()), provider("b", "credits", enabled=False), provider("c"))
     with pytest.raises(RelayError, match="these would, once enabled: a, b"):
         book.without_model(book.plan.routes[3], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gpt-1", "no provider of this route is on. bigone would take it: `monorelay enable bigone` switches one on."),
+        ("x-1", "no provider of this route is on. a, c, d and 2 others would take it: `monorelay enable a` switches one on."),
+        ("gpt-1@bigonne", "`monorelay enable bigone` switches one on. Did you mean provider 'bigone'?"),
+    ],
+)
+def test_who_would_serve_a_model_once_on(name: str, said: str) -> None:
+    """Those who name the model before those who take any, a few of them, and the command that helps."""
+    waiting = [provider(one, keys=(), layer="vendor") for one in ("a", "c", "d", "e", "f")]
+    book = catalogue(provider("bigone", enabled=False, include=("gpt-*",), layer="vendor"), *waiting)
+    with pytest.raises(RelayError, match=re.escape(said) + "$"):
+        book.resolve(book.plan.routes[0], name)
+
+
+def test_nobody_would_serve_a_model() -> None:
+    """Then nothing is promised of switching one on."""
+    book = catalogue(provider("b", enabled=False, include=("gpt-*",)))
+    with pytest.raises(RelayError, match=r"no provider of this route is on, and none of them would take this name\.$"):
+        book.resolve(book.plan.routes[0], "x-1")
 
 
 def test_whatever_the_list_names_resolves_to_its_owner() -> None:
