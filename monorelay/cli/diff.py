@@ -15,11 +15,13 @@ from monorelay.cli.relay_socket import NoRelay, add_relay, ask, denial, find
 from monorelay.config.load import Places, find_places
 from monorelay.config.problems import dotted
 from monorelay.config.settings import StartupSpec
-from monorelay.config.snapshot import Change, Shown, Snapshot, changes, unpacked
+from monorelay.config.snapshot import SERVED, Change, Shown, Snapshot, changes, unpacked
+from monorelay.plan.serving import few
 
 DESCRIPTION = """
 Compare the files with what the running relay serves: providers, keys (by label and fingerprint), rules for models, routes and
-settings that a reload would bring, take away or change. Nothing is changed, and no secret is shown.
+settings that a reload would bring, take away or change. What follows for routes comes last, those that gain or lose the same
+providers in one (--json has each). Nothing is changed, and no secret is shown.
 
 References such as ${NAME} are resolved in the environment of this command, which may differ from a running service's.
 
@@ -65,6 +67,18 @@ def _before(options: argparse.Namespace, places: Places, environ: Mapping[str, s
 
 
 def _lines(found: list[Change]) -> Iterator[str]:
+    """What was written first; what follows from it for routes after that, those with the same consequence together."""
+    yield from _written([change for change in found if change.path != SERVED])
+    routes: dict[tuple[str, ...], list[str]] = {}
+    for change in found:
+        if change.path == SERVED:
+            routes.setdefault(tuple(_changed(change)), []).append(change.part[1])
+    for consequence, names in routes.items():
+        yield f"~ route {names[0]}" if len(names) == 1 else f"~ {len(names)} routes: {few(names)}"
+        yield from consequence
+
+
+def _written(found: list[Change]) -> Iterator[str]:
     for (kind, name), group in groupby(found, lambda change: change.part):
         whole = list(group)
         title = f"{kind} {name}".strip()

@@ -19,6 +19,8 @@ from monorelay.config.fields import Origin, Path
 
 Kind = Literal["settings", "provider", "route"]
 Part = tuple[Kind, str]
+SERVED: Path = ("served by",)  # nobody writes it: it follows from the providers
+_KINDS: tuple[Kind, ...] = ("settings", "provider", "route")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def snapshot(description: Description, states: Mapping[str, str], served: Mappin
     for name, tree in description.providers.items():
         parts["provider", name] = {("state",): Shown(states[name]), **dict(_values(tree, ()))}
     for name, tree in description.routes.items():
-        by: dict[Path, Shown] = {("served by",): Shown(served[name])} if name in served else {}
+        by: dict[Path, Shown] = {SERVED: Shown(served[name])} if name in served else {}
         parts["route", name] = {**by, **dict(_values(tree, ()))}
     return parts
 
@@ -105,8 +107,9 @@ class Change:
 
 
 def changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    """All that a reload would change, part by part; of a part that comes or goes only that, and its state."""
-    for part in (*before, *(one for one in after if one not in before)):
+    """All that a reload would change, part by part, routes after the providers that serve them; of a part that comes or goes only
+    that, and its state."""
+    for part in sorted({**before, **after}, key=lambda part: _KINDS.index(part[0])):
         old, new = before.get(part), after.get(part)
         if old is None or new is None:
             yield Change(part, (), _whole(old), _whole(new))
@@ -121,9 +124,7 @@ def _whole(values: Mapping[Path, Shown] | None) -> Shown | None:
     """A part in one value: its first ones say where it was written, and what it is."""
     if values is None:
         return None
-    told = {
-        str(path[0]): one.value for path, one in values.items() if path in (("state",), ("served by",), ("methods",), ("path",))
-    }
+    told = {str(path[0]): one.value for path, one in values.items() if path in (("state",), SERVED, ("methods",), ("path",))}
     keys = sorted({str(path[1]) for path in values if path[:1] == ("keys",)})
     origin = next((one.origin for one in values.values() if one.origin is not None), None)
     return Shown({**told, **({"keys": keys} if keys else {})}, origin)

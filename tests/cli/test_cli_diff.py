@@ -69,17 +69,29 @@ def test_changes(before: Path, operator: Operator, say: Say) -> None:
     assert f"~ server.drain: 10 → 20  {directory}/config.yml:1" in lines
     assert f"~ server.port: 9000 → 9001  (at the next restart)  {directory}/config.yml:1" in lines
     assert "- model_routing.aliases.best: qwen-9@local" in lines
-    (chat,) = [index for index, line in enumerate(lines) if line == "~ route chat"]
-    assert lines[chat + 1] == "+ served by: more"
+    heads = [line for line in said.out.splitlines() if not line.startswith(" ")]
+    assert [head.split(":")[0] for head in heads[:4]] == ["~ settings", "~ provider local", "+ provider more", "+ route own"]
+    assert [re.sub("[0-9]+", "N", head) for head in heads[4:]] == ["~ N routes: chat, completions, responses and N others"]
+    assert said.out.endswith(heads[4] + "\n    + served by: more\n")
 
 
 def test_what_goes(before: Path, operator: Operator, say: Say) -> None:
-    """A provider that is taken away is one line, and every route that loses it says so."""
+    """A provider that is taken away is one line, and so are all routes that lose it; scripts are told of each."""
     directory = operator(config="server: {drain: 10, port: 9000}\n")
     (directory / "providers.d/50_local.yml").unlink()
     said = say("diff", "--against", before, "--config-dir", directory)
     assert said.code == 1
-    assert "- provider local: on, keys main, spare\n" in said.out and "    - served by: local\n" in said.out
+    assert "- provider local: on, keys main, spare\n" in said.out
+    assert re.search(r"\n~ [0-9]+ routes: chat, .* others\n    - served by: local\n$", said.out)
+    routes = [one for one in say("diff", "--json", "--against", before, "--config-dir", directory).value if one["part"] == "route"]
+    assert len(routes) > 10 and {tuple(one["path"]) for one in routes} == {("served by",)}
+
+
+def test_one_route_that_is_served_by_another(before: Path, operator: Operator, say: Say) -> None:
+    """Its own change is told with what was written, and what follows with what follows."""
+    directory = operator(config=CONFIG, providers__50_local=LOCAL + "offers: {openai.embeddings: null}\n")
+    said = say("diff", "--against", before, "--config-dir", directory)
+    assert said.out.endswith("~ route embeddings\n    - served by: local\n"), said.out
 
 
 def test_for_scripts(before: Path, operator: Operator, say: Say) -> None:
