@@ -14,7 +14,8 @@ DESCRIPTION = """
 Print every attempt that a running relay made upstream for a request, as a curl command: what to send to a provider's support,
 or to run again by hand. The id is the answer's x-monorelay-request-id, which the log has as call=.
 
-Credentials are shell variables in it. The relay remembers its latest few hundred attempts in memory, and no body over 256 KiB.
+Credentials are shell variables in it, each the whole value of its header (AUTHORIZATION='Bearer KEY'); the comment above each
+command names them. The relay remembers its latest few hundred attempts in memory, and no body over 256 KiB.
 
     monorelay curl 8c1f20a9b3d400000017
 

@@ -56,21 +56,28 @@ def _command(kept: _Kept, number: int) -> str:
     _, target, label, request, size = kept
     provider = target.provider
     hidden = target.lane.request.secret_names
+    auth = provider.spec.auth
+    whole: list[str] = []  # a variable stands for all of a header's value, so that none is taken for the key alone
     lines = [
-        f"# attempt {number}: provider {provider.name}, key {label}",
         f"curl -sS -X {request.method} {shlex.quote(target.lane.url.shown(request.url))}",
     ]
     for line in request.headers:
-        name, colon, value = line.partition(":")
-        shown = f"{name}: ${_variable(name)}" if colon and name.lower() in hidden else line
-        quote = f'"{shown}"' if shown is not line else shlex.quote(line)
-        lines.append(f"  -H {quote}")
+        name, colon, _ = line.partition(":")
+        if colon and name.lower() in hidden:
+            variable = _variable(name)
+            value = f"{auth.prefix}KEY" if auth is not None and name.lower() == auth.header else "VALUE"
+            whole.append(f"{variable}='{value}'")
+            lines.append(f'  -H "{name}: ${variable}"')
+        else:
+            lines.append(f"  -H {shlex.quote(line)}")
     if isinstance(request.body, bytes):
         lines.append(f"  --data-raw {shlex.quote(request.body.decode('utf-8', 'backslashreplace'))}")
     elif size < 0:
         lines.append("  --data-binary @BODY    # it was too large to be kept")
-    text = " \\\n".join(lines[1:])
-    return provider.scrubber.clean(f"{lines[0]}\n{text}".encode()).decode()
+    before = f"; before it, whole header values: {' '.join(whole)}" if whole else ""
+    head = f"# attempt {number}: provider {provider.name}, key {label}{before}"
+    text = " \\\n".join(lines)
+    return provider.scrubber.clean(f"{head}\n{text}".encode()).decode()
 
 
 def _variable(name: str) -> str:

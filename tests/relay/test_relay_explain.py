@@ -143,7 +143,10 @@ def test_recent_attempts_can_be_shown_as_curl() -> None:
             chat(model="m", messages=[{"role": "user", "content": "it's $HOME `x`"}]), content_type="application/json"
         )
         (command,) = stage.resources.recent.curl("call-1")
-        assert command.startswith("# attempt 1: provider one, key a\ncurl -sS -X POST https://one.example/v1/openai/chat")
+        head, _, rest = command.partition("\n")
+        values = "AUTHORIZATION='Bearer KEY' X_ORG='VALUE' X_MIXED='VALUE'"
+        assert head == f"# attempt 1: provider one, key a; before it, whole header values: {values}"
+        assert rest.startswith("curl -sS -X POST https://one.example/v1/openai/chat")
         assert '-H "authorization: $AUTHORIZATION"' in command and '-H "x-org: $X_ORG"' in command
         assert "sk-a" not in command and "org-secret" not in command
         import shlex
