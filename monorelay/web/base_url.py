@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 from concurrent.futures import Executor
+from urllib.parse import urlsplit
 
 from monorelay.config.settings import ServerSpec
 from monorelay.upstream.collect import CollectFailed, collect
@@ -24,9 +25,13 @@ class _Limits:
 
 
 class BaseUrl:
-    """Mutable: ``local_ip`` and ``_public_ip``, each found once in the background."""
+    """``is_loud``: of several workers this one logs what all of them would.
 
-    def __init__(self, host: str, port: int) -> None:
+    Mutable: ``local_ip`` and ``_public_ip``, each found once in the background.
+    """
+
+    def __init__(self, host: str, port: int, *, is_loud: bool = True) -> None:
+        self._level = logging.INFO if is_loud else logging.DEBUG
         self._host = host
         self._port = port
         self.local_ip = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
@@ -53,7 +58,15 @@ class BaseUrl:
             whole = await asyncio.wait_for(collect(engine, request, 256), LIMIT)
             self._public_ip = str(ipaddress.ip_address(whole.body.decode("ascii").strip()))
         except (CollectFailed, TimeoutError, ValueError) as error:
-            log.info("the public address could not be found (%s); base_url uses the local one", type(error).__name__)
+            log.log(self._level, "the public address could not be found (%s); base_url uses the local one", _why(error))
+
+
+def _why(error: Exception) -> str:
+    """In words; what the service answered instead of an address may be anything, and is not repeated."""
+    host = urlsplit(ADDRESS_SERVICE).hostname
+    if isinstance(error, CollectFailed):
+        return f"{host}, {error}"
+    return f"{host}, no answer within {LIMIT:g} s" if isinstance(error, TimeoutError) else f"{host} answered with no address"
 
 
 def origin(public_host: str, address: str, port: int, scheme: str = "http") -> str:
