@@ -3,6 +3,9 @@
 A key with less than ``skip_below`` is taken out of rotation, until it has more or until nothing was heard of it for three rounds: a
 balance that old says nothing. A 402 brings the next look forward; what it finds may end the rest of that key. The last balance
 stays when a provider does not answer, also over a restart (``store/balances.py``).
+
+Of several workers one asks. It tells the others what it heard, and they tell it which of their keys were refused; whoever takes its
+seat when it dies begins with a look at all of them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from monorelay.config.credits import CreditsSpec
@@ -22,7 +26,7 @@ from monorelay.upstream.collect import CollectFailed, collect
 
 log = logging.getLogger("monorelay.balances")
 
-JITTER = 0.1  # of the time between two looks, so that workers and providers do not ask in step
+JITTER = 0.1  # of the time between two looks, so that not all providers are asked in step
 SOONEST = 30.0  # seconds between two looks, however often keys are refused
 MOST_BYTES = 1024 * 1024
 
@@ -35,17 +39,40 @@ class _Watched:
     wake: asyncio.Event  # the time of the next look was brought forward
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Told by the worker that asks: a key's last balance, None where none is known. It may have grown old."""
+
+    provider: str
+    fingerprint: str
+    balance: Balance | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """Told to the worker that asks."""
+
+    provider: str
+    fingerprint: str
+    status: int | None
+
+
+Tell = Callable[[Looked | RefusedKey, float], None]  # a fact for the other workers, and for those born until then (monotonic)
+
+
 class Balances:
-    """One per worker.
+    """One per worker. ``asks`` is whether this is the one that asks providers; ``tell`` is None where there is one worker.
 
     Mutable: ``_known`` (by provider and fingerprint, when a balance was read or loaded), ``_refused`` (keys that got a 402, and
     when), ``_aside`` (what the pools were told last), ``_troubles`` (what was logged of a key), ``_looked`` and ``_due``
     (monotonic, by provider), ``_watched`` and ``_task`` (by ``adopt``), ``_is_loaded`` once.
     """
 
-    def __init__(self, resources: Resources, memory: BalanceMemory) -> None:
+    def __init__(self, resources: Resources, memory: BalanceMemory, *, tell: Tell | None = None, asks: bool = True) -> None:
         self._resources = resources
         self._memory = memory
+        self._tell = tell
+        self._asks = asks
         self._known: dict[tuple[str, str], Balance] = {}
         self._refused: dict[tuple[str, str], float] = {}
         self._aside: dict[str, frozenset[str]] = {}
@@ -87,6 +114,17 @@ class Balances:
             self._task.cancel()
             self._task = None
 
+    def hear(self, fact: Looked | RefusedKey) -> None:
+        """What another worker found out, or found out before this one was born."""
+        watched = self._watched.get(fact.provider)
+        if isinstance(fact, RefusedKey):
+            if self._asks:
+                self.note_refusal(fact.provider, fact.fingerprint, fact.status)
+        elif watched is not None and any(key.fingerprint == fact.fingerprint for key in watched.provider.keys):
+            if fact.balance is not None:
+                self._learn((fact.provider, fact.fingerprint), fact.balance)
+            self._set_aside(watched)
+
     # -- what is known of keys, and what refusals add to it
 
     def balance(self, provider: str, fingerprint: str) -> Balance | None:
@@ -110,7 +148,10 @@ class Balances:
         """A key was refused: a 402 makes its balance worth a look, anything else is no matter of money."""
         if provider not in self._watched:
             return
-        if status == 402:
+        if not self._asks:
+            if self._tell is not None:
+                self._tell(RefusedKey(provider, fingerprint, status), self._resources.clock.monotonic() + SOONEST)
+        elif status == 402:
             self._refused[provider, fingerprint] = self._resources.clock.monotonic()
             self.look_soon(provider)
         else:
@@ -132,6 +173,8 @@ class Balances:
         try:
             if not self._is_loaded:
                 await self._load()
+            if not self._asks:
+                return
             await asyncio.gather(*(self._watch(watched) for watched in self._watched.values()))
         except asyncio.CancelledError:
             raise
@@ -143,10 +186,16 @@ class Balances:
         for (name, fingerprint), balance in (await self._memory.all()).items():
             watched = self._watched.get(name)
             if watched is not None and any(key.fingerprint == fingerprint for key in watched.provider.keys):
-                self._known.setdefault((name, fingerprint), balance)
+                self._learn((name, fingerprint), balance)
         self._is_loaded = True
         for watched in self._watched.values():
             self._set_aside(watched)
+
+    def _learn(self, place: tuple[str, str], balance: Balance) -> None:
+        """The newest counts, in whichever order they are heard of."""
+        known = self._known.get(place)
+        if known is None or known.at < balance.at:
+            self._known[place] = balance
 
     async def _watch(self, watched: _Watched) -> None:
         name, clock = watched.provider.name, self._resources.clock
@@ -180,6 +229,8 @@ class Balances:
             self._memory.keep(*place, self._known[place])
             self._maybe_end_rest(watched, key, amount, asked_at)
         self._set_aside(watched)
+        if self._tell is not None:
+            self._tell(Looked(*place, self._known.get(place)), self._due[place[0]])
 
     async def _read(self, watched: _Watched, key: Key) -> float:
         """Raises CollectFailed or ValueError."""
@@ -211,7 +262,7 @@ class Balances:
         low = self.low(name)
         before = self._aside.get(name, frozenset())
         for key in watched.provider.keys:
-            if key.fingerprint in low ^ before:
+            if self._asks and key.fingerprint in low ^ before:
                 said = "has less than skip_below, and is left out" if key.fingerprint in low else "is no longer left out"
                 log.info("provider=%s key=%s %s", name, key.label, said)
         self._aside[name] = low

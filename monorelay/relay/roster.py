@@ -35,15 +35,16 @@ class _Known:
 
 
 class Roster:
-    """One per worker.
+    """One per worker. ``is_loud``: this one logs what all of them would.
 
     Mutable: ``_known`` by provider name (changed when a list was read or loaded), ``_is_loaded`` once, ``_plan`` and ``_task``
     (the one running look) by ``adopt``.
     """
 
-    def __init__(self, resources: Resources, memory: ListMemory) -> None:
+    def __init__(self, resources: Resources, memory: ListMemory, *, is_loud: bool = True) -> None:
         self._resources = resources
         self._memory = memory
+        self._level = logging.INFO if is_loud else logging.DEBUG
         self._known: dict[str, _Known] = {}
         self._is_loaded = False
         self._task: asyncio.Task[None] | None = None
@@ -122,7 +123,7 @@ class Roster:
         except Exception as error:
             if not isinstance(error, CollectFailed | ValueError):
                 log.exception("provider=%s a fault in the relay while its model list was read", name)  # the others go on
-            log.info("provider=%s its model list could not be read (%s); the last good one stays", name, error)
+            log.log(self._level, "provider=%s its model list could not be read (%s); the last good one stays", name, error)
             kept = before.entries if before is not None else ()
             self._known[name] = _Known(kept, base_url, clock.monotonic() + AGAIN)
             return

@@ -33,7 +33,7 @@ class BalanceMemory:
         self._clock = clock
 
     def keep(self, provider: str, key: str, balance: Balance) -> None:
-        """Takes the place of the one kept before, unless that is newer: several workers ask."""
+        """Takes the place of the one kept before, unless that is newer: a worker may still write while its successor asks."""
         self._database.submit(partial(_put, provider, key, balance, self._clock.now()))
 
     async def all(self) -> Balances:

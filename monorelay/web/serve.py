@@ -21,7 +21,7 @@ from monorelay.config.problems import ConfigError, Problem
 from monorelay.plan.compile import compile_plan
 from monorelay.plan.outcome import ReloadOutcome
 from monorelay.plan.plan import Plan
-from monorelay.relay.credits import Balances
+from monorelay.relay.credits import Balances, Looked, RefusedKey
 from monorelay.relay.keeping import Keeper
 from monorelay.relay.pools import Pools
 from monorelay.relay.resources import Resources
@@ -110,16 +110,17 @@ class Front:
     ) -> None:
         loop = self._loop = asyncio.get_running_loop()
         clock = SystemClock()
+        is_first = seat is None or seat.is_first  # of several workers one does, or says, what all of them would
         self._threads = ThreadPoolExecutor(2, "monorelay-look")
         self._database = Database(state_dir / "monorelay.db")
         self._engine = CurlEngine()
         pools = Pools(partial(_tell_of_key, tell) if tell is not None else None, seat)
         resources = self._resources = Resources(self._engine, ObjectMemory(self._database, clock), clock, loop, pools=pools)
-        self._base_url = BaseUrl(*listen)
+        self._base_url = BaseUrl(*listen, is_loud=is_first)
         machine = Machine(state_dir, loop, self._threads)
         self._answers = Answers(resources, self._database, self._base_url, machine, listen)
-        self._roster = Roster(resources, ListMemory(self._database, clock))
-        self._balances = Balances(resources, BalanceMemory(self._database, clock))
+        self._roster = Roster(resources, ListMemory(self._database, clock), is_loud=is_first)
+        self._balances = Balances(resources, BalanceMemory(self._database, clock), tell=tell, asks=is_first)
         plan = compile_plan(config, generation)
         self._switchboard = Switchboard(plan, resources, self._answers)
         self._server: Any = _Server(
@@ -131,8 +132,7 @@ class Front:
         self._take(plan)
         # Before the first request, so that nobody is sent on a key that an earlier run was told to leave alone.
         pools.restore(key_states.glance(self._database.path), clock.monotonic(), clock.now())
-        keeps = seat is None or seat.is_first
-        self._keeper = Keeper(resources, key_states.KeyMemory(self._database, clock) if keeps else None)
+        self._keeper = Keeper(resources, key_states.KeyMemory(self._database, clock) if is_first else None)
         machine.latest()
         self._in_background(self._base_url.find_local(self._threads))
 
@@ -169,7 +169,10 @@ class Front:
 
     def hear(self, fact: object) -> None:
         """What another worker's front told."""
-        self._resources.hear(fact)
+        if isinstance(fact, Looked | RefusedKey):
+            self._balances.hear(fact)
+        else:
+            self._resources.hear(fact)
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
         """To a question that `monorelay` commands ask every worker; None where this one has nothing to say to it."""

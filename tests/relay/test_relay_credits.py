@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import pickle
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from relay_stage import JSON, Stage, chat, play
 
 from monorelay.config.credits import CreditsSpec
 from monorelay.plan.compile import compile_plan
-from monorelay.relay.credits import SOONEST, Balances
+from monorelay.relay.credits import SOONEST, Balances, Looked
 from monorelay.store.balances import Balance, BalanceMemory
 from monorelay.upstream.interface import UpstreamRequest
 from monorelay.upstream.keypool import FIRST_REST
@@ -343,3 +345,116 @@ def test_a_reload_keeps_what_is_known_and_when_to_ask_again(tmp_path: Path) -> N
         assert reasons(stage)["a"] == "" and left(stage, balances) == {}
 
     acting(tmp_path, account, scene, SELDOM)
+
+
+# ---------------------------------------------------------------------------------------------------- several workers
+
+
+class Crew:
+    """Two workers with one account behind them: ``first`` asks, and each hears what the other one tells.
+
+    Mutable: ``board``, what a worker that is born later would hear.
+    """
+
+    def __init__(self, tmp_path: Path, account: Account, credits: CreditsSpec) -> None:
+        acme = provider("acme", "openai.chat", "credits", credits=credits)
+        self.stages = [Stage(acme, place=tmp_path / name, scripts=[account]) for name in "ab"]  # type: ignore[list-item]
+        self.board: list[bytes] = []
+        self.first = self.worker(0, asks=True)
+        self.second = self.worker(1, asks=False)
+        for stage, other in zip(self.stages, reversed(self.stages), strict=True):
+            stage.resources.pool("acme").tell = partial(other.resources.pools.hear, "acme")
+
+    def worker(self, number: int, asks: bool) -> Balances:
+        stage = self.stages[number]
+        balances = Balances(stage.resources, BalanceMemory(stage.database, stage.clock), tell=partial(self.tell, number), asks=asks)
+        balances.adopt(stage.plan)
+        return balances
+
+    def tell(self, number: int, fact: Any, until: float) -> None:
+        self.board.append(pickle.dumps(fact))
+        (self.second if number == 0 else self.first).hear(pickle.loads(self.board[-1]))
+        assert until > self.stages[number].clock.monotonic()
+
+    def pairs(self) -> list[tuple[Stage, Balances]]:
+        return list(zip(self.stages, (self.first, self.second), strict=True))
+
+    def close(self) -> None:
+        for stage, balances in self.pairs():
+            balances.close()
+            stage.database.close()
+
+
+def crew(tmp_path: Path, account: Account, scene: Callable[[Crew], Awaitable[None]], credits: CreditsSpec = CREDITS) -> None:
+    async def play_it() -> None:
+        for name in "ab":
+            (tmp_path / name).mkdir()
+        both = Crew(tmp_path, account, credits)
+        await scene(both)
+        both.close()
+
+    play(play_it)
+
+
+def test_one_worker_asks_for_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each key once a round, and each line in the log once; the other worker leaves the same keys alone."""
+    account = Account(a=0.5, b=2)
+
+    async def scene(both: Crew) -> None:
+        await until(lambda: all(left(*each) == {"a": 0.5, "b": 2.0} for each in both.pairs()))
+        assert [reasons(stage) for stage in both.stages] == [{"a": "no credit", "b": ""}] * 2
+        assert account.looks == ["a", "b"]
+
+    with caplog.at_level(logging.INFO, "monorelay.balances"):
+        crew(tmp_path, account, scene, SELDOM)
+    assert [record.getMessage() for record in caplog.records] == ["provider=acme key=a has less than skip_below, and is left out"]
+
+
+def test_a_balance_grows_old_for_all(tmp_path: Path) -> None:
+    """A worker that does not ask hears of looks that brought nothing, too."""
+    account = Account(a=0.5, b=2)
+
+    async def scene(both: Crew) -> None:
+        await until(lambda: all(reasons(stage)["a"] == "no credit" for stage in both.stages))
+        account.left["a"] = failing("connect")
+        for stage in both.stages:
+            stage.clock.advance(3 * CREDITS.every + 0.001)
+        await until(lambda: all(reasons(stage)["a"] == "" for stage in both.stages))
+
+    crew(tmp_path, account, scene)
+
+
+def test_a_402_of_another_worker_brings_the_look_forward(tmp_path: Path, expect_logs: Any) -> None:
+    """It is told to the one that asks, and what that finds ends the rest at both."""
+    expect_logs("was refused with 402")
+    account = Account(a=9, b=9)
+
+    async def scene(both: Crew) -> None:
+        await until(lambda: len(left(both.stages[1], both.second)) == 2)
+        for stage in both.stages:
+            stage.clock.advance(SOONEST)
+        account.statuses.update(a=402, b=402)
+        assert (await both.stages[1].carry(chat())).status == 503
+        await until(lambda: [reasons(stage) for stage in both.stages] == [{"a": "", "b": ""}] * 2)
+        assert account.looks == ["a", "b"] * 2
+
+    crew(tmp_path, account, scene, SELDOM)
+
+
+def test_a_worker_that_is_born_later_begins_with_what_was_told(tmp_path: Path) -> None:
+    """Whether or not the disk knows it already; what is older than what it has heard changes nothing."""
+    account = Account(a=0.5, b=2)
+
+    async def scene(both: Crew) -> None:
+        await until(lambda: len(left(both.stages[1], both.second)) == 2)
+        later = Balances(both.stages[1].resources, BalanceMemory(both.stages[1].database, both.stages[1].clock), asks=False)
+        later.adopt(both.stages[1].plan)
+        for fact in both.board:
+            later.hear(pickle.loads(fact))
+        later.hear(Looked("acme", fingerprint(both.stages[1], "a"), Balance(5.0, both.stages[1].clock.now() - 10)))
+        later.hear(Looked("acme", "another", Balance(5.0, 1.0)))
+        later.hear(Looked("nobody", "another", None))
+        assert left(both.stages[1], later) == {"a": 0.5, "b": 2.0} and len(later.low("acme")) == 1
+        later.close()
+
+    crew(tmp_path, account, scene, SELDOM)
