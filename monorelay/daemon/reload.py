@@ -181,6 +181,7 @@ class Reload:
 
     def _conclude(self, outcome: ReloadOutcome, began: float) -> None:
         self.outcome = outcome
+        self._crew.tell(Message("outcome", outcome))  # before the line in the log: who reads that and asks a worker hears the same
         logs.set_level(self.current.log_level)
         for problem in outcome.problems:
             logger.error("%s", problem)
@@ -189,7 +190,6 @@ class Reload:
         line = "reload attempt=%d outcome=%s generation=%d ms=%.0f"
         values = (outcome.attempt, _verdict(outcome), outcome.generation, (self._clock.monotonic() - began) * 1000)
         logger.log(logging.INFO if outcome.ok else logging.ERROR, line, *values)
-        self._crew.tell(Message("outcome", outcome))
         self._setup.notifier.ready(self.status)
 
 
