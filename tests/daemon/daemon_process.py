@@ -91,6 +91,14 @@ class Relay:
             sock.sendall(json.dumps(question).encode() + b"\n")
             return answer_of(sock)
 
+    def wait_until_busy(self) -> None:
+        """Until a worker has a line that it did not answer yet."""
+
+        def busy() -> bool:
+            return any(worker["in_flight"] for worker in self.question(ask="workers")["answers"])
+
+        eventually(busy, lambda: "no worker is busy")
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

@@ -2,10 +2,12 @@
 
     python fake_relay.py SETTINGS.json HOST:PORT WORKERS
 
-SETTINGS.json says what the configuration is: {"digest": …, "drain": …, "problems": […], "open": …, "reading": seconds, "birth":
-seconds, and how the front misbehaves}.
-A client sends a line and gets one:  "who" → "generation pid",  "wait SECONDS" → the same, later,  "outcome" → the last outcome,
-"die" → the worker is gone,  "freeze" → its loop stands still,  "tell WORD SECONDS" → every other worker hears the word,
+SETTINGS.json says what the configuration is: {"digest": …, "drain": …, "problems": […], "open": …, "reading": seconds,
+"gate": true, "birth": seconds, and how the front misbehaves}. Who has read one with a gate makes the file "read" beside it, and
+goes on when there is a file "gate".
+A client sends a line and gets one:  "who" → "generation pid",  "wait SECONDS" → the same, later,  "hold" → the same, when there
+is a file "gate",  "outcome" → the last outcome,  "die" → the worker is gone,  "freeze" → its loop stands still, and there is a
+file "frozen",  "tell WORD SECONDS" → every other worker hears the word,
 "heard" → what this one heard, each word with the milliseconds it took,  "use" → a key is used once; how often
 all workers used it since this one's birth.
 """
@@ -43,6 +45,10 @@ ORIGIN = Origin("config.yml", 1, 1)
 def config_from(path: Path) -> Config:
     said = json.loads(path.read_text())
     time.sleep(said.get("reading", 0.0))
+    if said.get("gate"):
+        path.with_name("read").touch()
+        while not path.with_name("gate").exists():
+            time.sleep(0.01)
     if said.get("problems"):
         raise ConfigError(tuple(Problem("config.yml", 2, 3, "server", text) for text in said["problems"]))
     nothing = load(Places(vendor=path.parent / "no-files", operator=None, runtime=None), {})
@@ -108,9 +114,13 @@ class LineFront:
             word, _, argument = line.decode().strip().partition(" ")
             if word == "wait":
                 await asyncio.sleep(float(argument))
+            elif word == "hold":
+                while not self._path.with_name("gate").exists():
+                    await asyncio.sleep(0.01)
             elif word == "die":
                 os._exit(9)
             elif word == "freeze":
+                self._path.with_name("frozen").touch()
                 time.sleep(30)
             elif word == "tell":
                 fact, _, seconds = argument.partition(" ")

@@ -34,13 +34,14 @@ def test_ready_line_and_stop(relay: Callable[..., Relay]) -> None:
 
 def test_a_reload_asked_for_during_the_start_waits_for_its_end(relay: Callable[..., Relay], tmp_path: Path) -> None:
     """SIGHUP ends nobody, and is not lost: what changed on disk meanwhile is read."""
-    (tmp_path / "settings.json").write_text(json.dumps({"digest": "one", "reading": 1.0}))
+    (tmp_path / "settings.json").write_text(json.dumps({"digest": "one", "gate": True}))
     one = relay()
     status = Path(f"/proc/{one.process.pid}/status")
     eventually(lambda: re.search(r"SigBlk:\t\w*[13579bdf]\n", status.read_text()), lambda: "SIGHUP is not held back")
+    eventually((tmp_path / "read").exists, lambda: "nothing is read")
     one.send(signal.SIGHUP)
-    time.sleep(0.2)
     one.configure(digest="two")
+    (tmp_path / "gate").touch()
     assert "outcome=taken generation=2" in one.wait_for("reload attempt=1 ")
     assert one.ask().split()[0] == "2"
     assert not re.search(r"SigBlk:\t\w*[13579bdf]\n", status.read_text())
@@ -141,23 +142,23 @@ def test_storm_of_reloads_loses_nothing(relay: Callable[..., Relay]) -> None:
         one.send(signal.SIGHUP)
         time.sleep(0.002)
     one.configure(digest="last")
-
-    concluded = len(reloads(one))
+    concluded: int = one.question(ask="status")["last_reload"]["attempt"]
 
     def settled() -> str | None:
-        """The line of a reload that found nothing new, and that began after the last edit."""
+        """The line of a reload that found nothing new, and that began after the last edit, as the one under way then did not."""
         one.send(signal.SIGHUP)
-        later = reloads(one)[concluded + 1 :]
-        return later[-1] if later and "outcome=unchanged" in later[-1] else None
+        line = reloads(one)[-1]
+        return line if int(line.split("attempt=")[1].split()[0]) > concluded + 1 and "outcome=unchanged" in line else None
 
     last = eventually(settled, lambda: "\n".join(one.lines))
     generation = re.search(r"generation=(\d+)", last)
     assert generation is not None
+    eventually(lambda: len(answers) > 20 or failures, lambda: f"only {len(answers)} answers")
     stop.set()
     for asker in askers:
         asker.join()
     assert port == one.port and not failures
-    assert "" not in answers and len(answers) > 20
+    assert "" not in answers
     assert {one.ask().split()[0] for _ in range(10)} == {generation.group(1)}
 
 
@@ -172,7 +173,7 @@ def test_drain(relay: Callable[..., Relay]) -> None:
     late: list[str] = []
     asker = threading.Thread(target=lambda: late.append(one.ask("wait 1")))
     asker.start()
-    time.sleep(0.2)
+    one.wait_until_busy()
     one.send(signal.SIGTERM)
     one.wait_for("stopping")
     eventually(lambda: refused(port), lambda: "newcomers are still accepted")
@@ -196,7 +197,7 @@ def test_drain_has_an_end(relay: Callable[..., Relay], tmp_path: Path, drain: fl
     one = relay()
     with socket.create_connection(("127.0.0.1", one.port), PATIENCE) as sock:
         sock.sendall(b"wait 60\n")
-        time.sleep(0.2)
+        one.wait_until_busy()
         for number in range(signals):
             one.send(signal.SIGINT)
             one.wait_for("stopping", number + 1)
