@@ -23,6 +23,7 @@ from web_stage import (
     soon,
     web_stage,
     whole,
+    within,
 )
 
 STREAMED = {**ASKED, "stream": True}
@@ -32,12 +33,9 @@ GOES = [Client.leave, Client.reset]
 
 async def seen_upstream(stage: WebStage, peer: Peer, route: str) -> None:
     """The upstream notices, the call ends, and the log knows it as 499."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    await asyncio.wait_for(peer.gone(), 1.5)
-    assert loop.time() - started < 1.2
+    await within(1.2, peer.gone())
     await stage.quiet()
-    await asyncio.wait_for(stage.recorded(route, 499), 1)
+    await within(1, stage.recorded(route, 499))
     assert await stage.counted("monorelay_calls_in_flight") == 0
 
 
@@ -134,7 +132,7 @@ async def test_in_an_upload(framing: str, go) -> None:  # type: ignore[no-untype
         await peer.head()
         assert await peer.reader.readexactly(len(part)) == part
         go(client)
-        assert await asyncio.wait_for(peer.reader.read(-1), 1) == b""
+        assert await within(1, peer.reader.read(-1)) == b""
         await seen_upstream(stage, peer, "file_upload")
 
 
@@ -205,6 +203,6 @@ async def test_three_hundred_at_once() -> None:
             peers.append(peer)
         for client in clients:
             client.leave()
-        await asyncio.wait_for(asyncio.gather(*(peer.gone() for peer in peers)), 1.5)
+        await within(1.5, asyncio.gather(*(peer.gone() for peer in peers)))
         await stage.quiet()
         assert await stage.counted("monorelay_calls_total", route="chat", status="499") == 300

@@ -24,7 +24,7 @@ import re
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -347,6 +347,21 @@ async def soon(condition: Callable[[], bool], within: float = 5.0) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def within(seconds: float, thing: Awaitable[Any]) -> Any:
+    """What the thing gives; TimeoutError when it takes longer than this of the time in which this process runs.
+
+    Client, relay and upstream are all in this loop: a stop of the whole process, as on a busy machine, counts as one turn of 10 ms.
+    """
+    task = asyncio.ensure_future(thing)
+    try:
+        for _ in range(round(seconds / 0.01)):
+            if (await asyncio.wait({task}, timeout=0.01))[0]:
+                return task.result()
+        raise TimeoutError(f"not within {seconds} s")
+    finally:
+        task.cancel()
 
 
 def kernel_bytes(port: int, other: int) -> int:
