@@ -21,11 +21,12 @@ async def test_it_rings_once_at_the_earliest_moment() -> None:
     alarm.by(began + 0.02)
     alarm.by(math.inf)
     alarm.by(began + 0.04)
-    await asyncio.sleep(0.1)
-    assert len(rings) == 1 and began + 0.019 < rings[0] < began + 0.1 and alarm.at == math.inf
+    loop.call_at(began + 0.1, rings.append, math.inf)  # what is due later comes later, however busy the machine is
+    await asyncio.sleep(0.6)
+    assert len(rings) == 2 and began + 0.019 < rings[0] < rings[1] == math.inf and alarm.at == math.inf
     alarm.by(loop.time() + 0.01)
     await asyncio.sleep(0.05)
-    assert len(rings) == 2
+    assert len(rings) == 3
 
 
 @in_loop
