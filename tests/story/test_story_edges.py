@@ -159,16 +159,16 @@ def test_an_upload_is_slowed_down_by_its_upstream(relay: Relay, upstream: Record
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     left = time.monotonic()
     relay.wait_for(r"route=file_upload .*status=499")
-    assert time.monotonic() - left < 3
+    assert time.monotonic() - left < 8
 
 
 @pytest.mark.parametrize(
     ("model", "steps", "low", "high"),
     [
-        ("slow-model", (HANG,), 0.3, 2.0),
-        ("idle-model", (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{", HANG), 0.3, 2.0),
-        ("total-model", streamed(*([b'{"a": ', 0.1] * 20), kind="application/json"), 0.5, 2.0),
-        ("deaf-model", (), 0.2, 2.0),
+        ("slow-model", (HANG,), 0.3, 8.0),
+        ("idle-model", (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{", HANG), 0.3, 8.0),
+        ("total-model", streamed(*([b'{"a": ', 0.1] * 20), kind="application/json"), 0.5, 8.0),
+        ("deaf-model", (), 0.2, 8.0),
     ],
     ids=["first_byte", "idle", "total", "connect"],
 )
@@ -210,12 +210,15 @@ def test_a_silent_stream_is_kept_alive(relay: Relay, upstream: Recorder) -> None
     chatty, pingy, mute, halved = (wire.answer().body for wire in wires)
     for wire in wires:
         wire.close()
-    assert chatty.count(b": keepalive\n\n") == 2
-    assert chatty.replace(b": keepalive\n\n", b"") == CONTENT + CONTENT + DONE
+    sign = b": keepalive\n\n"
+    assert 1 <= chatty.count(sign) <= 5  # two, where nobody has to wait for a processor
+    assert chatty.replace(sign, b"") == CONTENT + CONTENT + DONE
     ping = pingy.removeprefix(delta).removesuffix(stop)
-    assert ping.startswith(b"event: ping\ndata: ") and json.loads(ping.split(b"data: ")[1]) == {"type": "ping"}
+    pings = ping.removesuffix(b"\n\n").split(b"\n\n")
+    assert all(one.startswith(b"event: ping\ndata: ") for one in pings)
+    assert all(json.loads(one.split(b"data: ")[1]) == {"type": "ping"} for one in pings)
     assert mute == CONTENT + DONE
-    assert halved == CONTENT + half + rest + DONE
+    assert half + rest in halved and halved.replace(sign, b"") == CONTENT + half + rest + DONE
 
 
 def test_before_the_commit_nothing_keeps_a_stream_alive(relay: Relay, upstream: Recorder) -> None:
@@ -346,6 +349,6 @@ def test_two_workers_share_their_memory(start: Callable[..., Relay], upstream: R
         assert relay.ask("GET", "/v1/files/made").header("x-monorelay-provider") == "near"
     upstream.answer(ok({"id": "made", "object": "file"}))
     assert relay.ask("POST", "/v1/files?provider=far", body=b"x").status == 200
-    time.sleep(0.5)
-    for _ in range(24):
-        assert relay.ask("GET", "/v1/files/made").header("x-monorelay-provider") == "far"
+    deadline = time.monotonic() + 5
+    while {relay.ask("GET", "/v1/files/made").header("x-monorelay-provider") for _ in range(24)} != {"far"}:
+        assert time.monotonic() < deadline, "a worker still thinks that it is near"

@@ -15,6 +15,7 @@ from story_process import KEY, Relay
 from story_providers import SECRETS, SERVER, both
 from story_upstream import HANG, Recorder, streamed
 
+PATIENCE = 5.0  # the promise is a second; tests/web/test_web_leaving.py holds it, where a busy machine does not count
 AUTH = ("Authorization", f"Bearer {KEY}")
 
 
@@ -26,7 +27,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("when", ["before the head", "after the first byte"])
 def test_a_client_that_goes_away_cancels_the_upstream_call(relay: Relay, upstream: Recorder, stream: bool, when: str) -> None:
-    """Within 1 s, streamed or not; the call is still recorded, as 499."""
+    """Soon, streamed or not; the call is still recorded, as 499."""
     body = {"model": "gpt-acme", "stream": stream}
     if when == "before the head":
         upstream.answer((HANG,))
@@ -44,7 +45,7 @@ def test_a_client_that_goes_away_cancels_the_upstream_call(relay: Relay, upstrea
         (request,) = upstream.wait(1)
         left = time.monotonic()
     assert request.gone.wait(5)
-    assert time.monotonic() - left < 1
+    assert time.monotonic() - left < PATIENCE
     status = relay.wait_for(rf"call={name} .*status=(\d+)")[1]
     assert status == "499"
 
@@ -54,9 +55,12 @@ def test_a_client_that_leaves_in_its_upload_cancels_it(relay: Relay, upstream: R
     with relay.wire() as wire:
         wire.request("POST", "/v1/files", AUTH, ("Content-Type", "application/octet-stream"), ("Content-Length", "1000000"))
         wire.send(b"x" * 300_000)
-        time.sleep(0.2)
-        (sender,) = [peer for peer in upstream.peers if peer.unread > 200_000]
-    deadline = time.monotonic() + 1
+        deadline = time.monotonic() + 20
+        while not (senders := [peer for peer in list(upstream.peers) if peer.unread > 200_000]):
+            assert time.monotonic() < deadline, "the upload does not arrive"
+            time.sleep(0.01)
+        (sender,) = senders
+    deadline = time.monotonic() + PATIENCE
     while sender in upstream.peers:
         assert time.monotonic() < deadline, "the upstream still waits for the rest"
         time.sleep(0.01)

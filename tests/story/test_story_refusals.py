@@ -173,7 +173,7 @@ def test_a_client_that_stalls_in_its_body_is_408(relay: Relay) -> None:
             assert (answer.status, answer.error["type"]) == (408, "invalid_request_error"), path
             assert wire.is_closed()
             assert (answer.json.get("type") == "error") is (path == "/v1/messages")
-    assert 0.5 < time.monotonic() - began < 5
+    assert 0.5 < time.monotonic() - began < 20
 
 
 def test_a_slow_body_is_no_stalled_one(relay: Relay) -> None:
@@ -202,18 +202,19 @@ def test_a_head_over_64_kib_is_431(relay: Relay, upstream: Recorder, size: int, 
 
 def test_an_upload_is_refused_before_its_body_when_no_key_is_usable(relay: Relay, upstream: Recorder) -> None:
     """Where the body streams through, the key is chosen, and the request refused if none is usable, before the body is taken."""
-    upstream.answer(ok(b'{"error": {"message": "slow down"}}', "Retry-After: 1", status="429 Too Many Requests"))
+    upstream.answer(ok(b'{"error": {"message": "slow down"}}', "Retry-After: 4", status="429 Too Many Requests"))
     assert relay.ask("GET", "/v1/files").status == 503
+    limited = time.monotonic()
     with relay.wire() as wire:
         wire.send(head("POST /v1/files", AUTH, 5000))
         answer = wire.answer()
         assert (answer.status, answer.error["type"]) == (503, "no_keys")
-        assert answer.header("retry-after") == "1"
+        assert answer.header("retry-after") in ("1", "2", "3", "4")
         wire.send(b"x" * 5000)
         wire.request("GET", "/health")
         assert wire.answer().status == 200
     assert len(upstream.requests) == 1
-    time.sleep(1.05)
+    time.sleep(max(0.0, limited + 4.05 - time.monotonic()))
 
 
 def test_100_refusals_side_by_side_leave_nothing_behind(relay: Relay) -> None:

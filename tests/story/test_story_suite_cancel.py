@@ -23,7 +23,9 @@ from story_providers import SECRETS, SERVER, keys
 from story_upstream import HANG, Recorded, Recorder, Step, ok, streamed
 
 AUTH = ("Authorization", f"Bearer {KEY}")
-PATIENCE = 1.3  # a second, and what a busy machine takes
+# The promise is a second; tests/web/test_web_leaving.py holds it, where a busy machine does not count. Here it is far below every
+# limit by which a call that nobody let go would end: 20 s for a key, 30 s for a retry, more for an answer.
+PATIENCE = 5.0
 OFFERS = {"openai.chat": "/chat/completions", "openai.files": "/files", "openai.audio.transcriptions": "/transcriptions"}
 
 
@@ -107,7 +109,7 @@ def is_let_go(
     relay: Relay, upstream: Recorder, request: Recorded, left: float, name: str, provider: str, client: str = "chat"
 ) -> None:
     """The upstream sees it leave in time; one row; nothing more is tried; and the key takes the next request at once."""
-    assert request.gone.wait(5), "the upstream still waits"
+    assert request.gone.wait(PATIENCE), "the upstream still waits"
     assert time.monotonic() - left < PATIENCE
     assert row_of(relay, name) == "499"
     count = len(upstream.requests)
@@ -127,7 +129,7 @@ def is_served(relay: Relay, upstream: Recorder, provider: str, client: str = "ch
     began = time.monotonic()
     answer = relay.post(DIALECTS[client].path, body)
     assert answer.status == 200, answer.body
-    assert time.monotonic() - began < 1, "it had to wait for a key that nobody uses"
+    assert time.monotonic() - began < PATIENCE, "it had to wait for a key that nobody uses"
 
 
 # ---------------------------------------------------------------------------------------------------- when
@@ -411,9 +413,10 @@ def test_in_an_upload_that_the_upstream_does_not_take(relay: Relay, upstream: Re
         wire.send(head + b"x" * 40_000_000)
     except TimeoutError:
         pass
+    upstream.wait(1)
     left = time.monotonic()
     reset(wire)
-    assert row_of(relay, name) == "499" and time.monotonic() - left < 2.3
+    assert row_of(relay, name) == "499" and time.monotonic() - left < PATIENCE
     is_served(relay, upstream, "chat")
 
 

@@ -53,6 +53,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder, black_hole: int) -> R
         nobody.bind(("127.0.0.1", 0))
         closed = nobody.getsockname()[1]
     times = {"connect": 0.25, "first_byte": 0.4, "idle": 0.4}
+    calm = {"connect": 20, "first_byte": 20, "idle": 20}  # nobody is silent there
     patient = {"connect": 5, "first_byte": 2, "idle": 2}  # where many ask at once, a busy machine must not look like a fault
 
     def one(url: str, name: str = "chat", **more: Any) -> dict[str, Any]:
@@ -65,13 +66,14 @@ def relay(start: Callable[..., Relay], upstream: Recorder, black_hole: int) -> R
         "unknown": one("http://no-such-host.invalid"),
         "tls": one(origin.replace("http:", "https:")),
         "plain": one(origin),
+        "halting": one(origin, timeouts={"connect": 5, "first_byte": 20, "idle": 0.4}),
         "late": one(origin),
         "total": one(origin, timeouts={"connect": 1, "first_byte": 5, "idle": 5, "total": 0.7}),
-        "stubborn": one(origin, retry={"max_retries": 1, "retry_on_status": [408, 409, 425], "backoff": 0.05}),
-        "tried": one(origin, retry={"max_retries": 2, "backoff": 0.05}),
+        "stubborn": one(origin, timeouts=calm, retry={"max_retries": 1, "retry_on_status": [408, 409, 425], "backoff": 0.05}),
+        "tried": one(origin, timeouts=patient, retry={"max_retries": 2, "backoff": 0.05}),
         **{f"bad-{name}": one(f"{origin}/bad/{name}", name, timeouts=patient) for name in OFFERS},
         **{f"good-{name}": one(f"{origin}/good/{name}", name, timeouts=patient) for name in OFFERS},
-        **{f"spoilt{status}": one(f"{origin}/spoilt/{status}") for status in STATUSES},
+        **{f"spoilt{status}": one(f"{origin}/spoilt/{status}", timeouts=calm) for status in STATUSES},
     }
     cascades: dict[str, Any] = {
         f"case-{number}": [f"{number}@bad-{case.upstream}", f"{number}@good-{case.upstream}"] for number, case in enumerate(CASES)
@@ -113,7 +115,7 @@ def test_who_cannot_be_reached_is_told_so(relay: Relay, name: str, client: str) 
         message = is_error(answer, 503, "upstream_error", DIALECTS[client].family)
         assert message.startswith(f"[{name}] ") and f"({UNREACHABLE[name]})" in message
         assert "x-monorelay-upstream-status" not in answer.names() and answer.header("x-monorelay-attempts") == "1"
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5  # where the connect time-out is not kept it is 10 s
 
 
 @pytest.mark.parametrize(
@@ -121,9 +123,9 @@ def test_who_cannot_be_reached_is_told_so(relay: Relay, name: str, client: str) 
     [
         ("plain", (HANG,), "first_byte"),
         ("plain", (b"HTTP/1.1 100 Continue\r\n\r\n", HANG), "first_byte"),
-        ("plain", (b"HTTP/1.1 200 OK\r\nContent-Type: app", HANG), "idle"),
-        ("plain", streamed(b'{"id"', HANG, kind="application/json"), "idle"),
-        ("plain", streamed(b": one\n\n", HANG), "idle"),
+        ("halting", (b"HTTP/1.1 200 OK\r\nContent-Type: app", HANG), "idle"),
+        ("halting", streamed(b'{"id"', HANG, kind="application/json"), "idle"),
+        ("halting", streamed(b": one\n\n", HANG), "idle"),
         ("total", streamed(b'{"id"', *(0.2, b" ") * 20, kind="application/json"), "total"),
         ("total", streamed(*(0.2, b": wait\n\n") * 20), "total"),
         ("total", (HANG,), "total"),
@@ -134,9 +136,9 @@ def test_each_time_out_has_its_name(relay: Relay, upstream: Recorder, provider: 
     upstream.answer(steps)
     began = time.monotonic()
     answer = ask(relay, "chat", f"m@{provider}", b"event-stream" in steps[0] if isinstance(steps[0], bytes) else False)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert f"({phase})" in is_error(answer, 503, "upstream_error")
-    assert upstream.taken().gone.wait(1)
+    assert upstream.taken().gone.wait(5)
 
 
 def test_slow_is_not_silent(relay: Relay, upstream: Recorder) -> None:
@@ -292,7 +294,7 @@ def test_circuits_open_under_load(relay: Relay, upstream: Recorder) -> None:
     began = time.monotonic()
     for _ in range(20):
         assert ask(relay, "chat", "slow").header("x-monorelay-attempts") == "1"
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4  # not 20 times the connect time-out
 
 
 def test_events_of_a_slow_first_target_never_mix_with_the_second(relay: Relay, upstream: Recorder) -> None:
@@ -305,4 +307,4 @@ def test_events_of_a_slow_first_target_never_mix_with_the_second(relay: Relay, u
     answer = ask(relay, "chat", "late", True)
     timer.join()
     assert answer.body == b"".join(DIALECTS["chat"].events) and answer.header("x-monorelay-attempts") == "2"
-    assert upstream.requests[0].gone.wait(1)
+    assert upstream.requests[0].gone.wait(5)
