@@ -128,8 +128,14 @@ def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(scene(), 10))
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """Waits for it; where it never comes true ``play`` ends the scene."""
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
 def chat(**more: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [], **more}
 
 
-__all__ = ["JSON", "SSE", "Stage", "WrittenReply", "chat", "play", "provider", "route"]
+__all__ = ["JSON", "SSE", "Stage", "WrittenReply", "chat", "play", "provider", "route", "until"]

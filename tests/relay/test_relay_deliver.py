@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from relay_stage import JSON, SSE, Stage, chat, play, provider, route
+from relay_stage import JSON, SSE, Stage, chat, play, provider, route, until
 
 from monorelay.relay import deliver
 from monorelay.upstream.scripted import Chunk, End, Failed, Head, reply
@@ -57,7 +57,7 @@ def test_a_stream_is_committed_by_its_first_content() -> None:
         await asyncio.sleep(0.01)
         assert not stage.reply.begun
         exchange.push(Chunk(WORD))
-        await asyncio.sleep(0.01)
+        await until(lambda: stage.reply.begun)
         assert stage.reply.chunks == [ROLE + WORD]
         exchange.push(Chunk(b"data: half"), Chunk(LAST), Chunk(DONE), End())
         await task
@@ -77,7 +77,7 @@ def test_a_stream_without_content_is_committed_after_a_while(monkeypatch: pytest
         await asyncio.sleep(0.06)
         assert not stage.reply.begun
         exchange.push(Head(200, (SSE,)), Chunk(ROLE))
-        await asyncio.sleep(0.06)
+        await until(lambda: stage.reply.chunks)
         assert stage.reply.chunks == [ROLE]
         exchange.push(Chunk(LAST + DONE), End())
         await task
@@ -92,8 +92,7 @@ def test_a_stream_that_holds_64_kib_is_committed() -> None:
         task = stage.begin(chat(stream=True))
         exchange = await stage.engine.exchange(0)
         exchange.push(Head(200, (SSE,)), Chunk(b": " + b"x" * 70_000))
-        await asyncio.sleep(0.01)
-        assert stage.reply.begun
+        await until(lambda: stage.reply.begun)
         exchange.push(Chunk(b"\n\n" + STREAM), End())
         await task
         assert stage.reply.body.endswith(STREAM)
@@ -180,7 +179,7 @@ def test_a_silent_stream_is_kept_open_at_event_boundaries_only() -> None:
         await asyncio.sleep(0.07)
         assert not stage.reply.begun
         exchange.push(Chunk(WORD))
-        await asyncio.sleep(0.1)
+        await until(lambda: len(stage.reply.body) > len(ROLE + WORD))
         pings = stage.reply.body.removeprefix(ROLE + WORD)
         assert pings.startswith(b":") and pings.endswith(b"\n\n") and 1 <= pings.count(b":") <= 4
         exchange.push(Chunk(b"data: {"))
@@ -202,6 +201,7 @@ def test_a_slow_reader_pauses_the_upstream_and_goes_on_when_it_reads() -> None:
         await asyncio.sleep(0.01)
         stage.reply.paused = True
         exchange.push(Chunk(WORD), Chunk(WORD), Chunk(LAST + DONE), End())
+        await until(lambda: exchange.paused)
         await asyncio.sleep(0.02)
         assert (exchange.paused, stage.reply.body) == (True, WORD + WORD)
         stage.reply.paused = False
@@ -297,7 +297,7 @@ def test_a_client_that_hangs_up_at_the_terminal_marker_was_answered() -> None:
         task = stage.begin(chat(stream=True))
         exchange = await stage.engine.exchange(0)
         exchange.push(Head(200, (SSE,)), Chunk(STREAM))
-        await asyncio.sleep(0.01)
+        await until(lambda: stage.reply.body == STREAM)
         stage.reply.leave()
         await task
         assert exchange.aborted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plan_specs import keys
-from relay_stage import JSON, Stage, chat, play, provider
+from relay_stage import JSON, Stage, chat, play, provider, until
 
 from monorelay.config.limits import LimitsSpec
 from monorelay.relay import keeping
@@ -39,7 +39,7 @@ def test_only_what_changed_is_written_and_at_the_end_the_rest(monkeypatch: Any) 
         await asyncio.sleep(0.05)
         assert memory.kept == []
         await stage.carry(chat())
-        await asyncio.sleep(0.05)
+        await until(lambda: memory.kept)
         assert [name for name, _ in memory.kept] == ["acme"] and len(memory.kept[0][1]) == 1
         await stage.carry(chat())
         keeper.close()
@@ -89,8 +89,7 @@ def test_a_memory_that_fails_is_tried_again(monkeypatch: Any, expect_logs: Any) 
         memory = Failing()
         keeper = Keeper(stage.resources, memory)
         await stage.carry(chat())
-        await asyncio.sleep(0.1)
-        assert len(memory.kept) == 2
+        await until(lambda: len(memory.kept) == 2)
         keeper.close()
 
     play(scene)

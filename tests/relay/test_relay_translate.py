@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from plan_specs import config, keys
-from relay_stage import JSON, SSE, Stage, play, provider, route
+from relay_stage import JSON, SSE, Stage, play, provider, route, until
 
 from monorelay.config.quirks import QuirksSpec, ToolsSpec
 from monorelay.plan.compile import compile_plan
@@ -203,8 +203,7 @@ def test_an_error_after_a_late_commit_still_reaches_the_client(monkeypatch: pyte
         task = on.begin(ask(stream=True))
         exchange = await on.engine.exchange(0)
         exchange.push(Head(200, (SSE,)))
-        await asyncio.sleep(0.05)
-        assert on.reply.begun
+        await until(lambda: on.reply.begun)
         exchange.push(Chunk(b'data: {"error": {"message": "boom", "type": "server_error"}}\n\n'))
         await task
         assert b"event: error" in on.reply.body and b"boom" in on.reply.body and on.reply.ended and exchange.over
