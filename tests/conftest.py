@@ -9,10 +9,23 @@ A test that provokes such records says so: it takes pytest's ``caplog`` and look
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # those tests are skipped
+    pass
+else:
+    # A busy machine draws slowly, which is no fault of a strategy; and continuous integration (.ci/run sets SECOND_CHANCE) draws
+    # the same examples each time: what new ones find is found where somebody looks for it.
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("SECOND_CHANCE"))
+    )
+    settings.load_profile("patient")
 
 
 class Collector(logging.Handler):
