@@ -66,9 +66,10 @@ def relay(start: Callable[..., Relay], upstream: Recorder, black_hole: int) -> R
         "unknown": one("http://no-such-host.invalid"),
         "tls": one(origin.replace("http:", "https:")),
         "plain": one(origin),
+        "talking": one(origin, timeouts=patient),
         "halting": one(origin, timeouts={"connect": 5, "first_byte": 20, "idle": 0.4}),
         "late": one(origin),
-        "total": one(origin, timeouts={"connect": 1, "first_byte": 5, "idle": 5, "total": 0.7}),
+        "total": one(origin, timeouts={"connect": 1, "first_byte": 5, "idle": 5, "total": 1.5}),
         "stubborn": one(origin, timeouts=calm, retry={"max_retries": 1, "retry_on_status": [408, 409, 425], "backoff": 0.05}),
         "tried": one(origin, timeouts=patient, retry={"max_retries": 2, "backoff": 0.05}),
         **{f"bad-{name}": one(f"{origin}/bad/{name}", name, timeouts=patient) for name in OFFERS},
@@ -146,9 +147,9 @@ def test_slow_is_not_silent(relay: Relay, upstream: Recorder) -> None:
     whole = DIALECTS["chat"].whole
     drops: list[Step] = []
     for at in range(0, len(whole), len(whole) // 5):
-        drops += [0.25, whole[at : at + len(whole) // 5]]
+        drops += [0.45, whole[at : at + len(whole) // 5]]
     upstream.answer(streamed(*drops, kind="application/json"))
-    answer = ask(relay, "chat", "m@plain")
+    answer = ask(relay, "chat", "m@talking")
     assert (answer.status, answer.body) == (200, whole)
 
 
@@ -186,7 +187,7 @@ def test_a_refusal_is_tried_again_where_it_was_asked_for(relay: Relay, upstream:
     upstream.rule(lambda request: ok(body, status=f"{status} Said"))
     answer = ask(relay, "chat", "m@stubborn")
     assert (answer.status, answer.body, answer.header("x-monorelay-attempts")) == (status, body, "2")
-    answer = ask(relay, "chat", "m@plain")
+    answer = ask(relay, "chat", "m@talking")
     assert (answer.status, answer.body, answer.header("x-monorelay-attempts")) == (status, body, "1")
 
 
