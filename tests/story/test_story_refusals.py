@@ -39,7 +39,7 @@ def relay(start: Callable[..., Relay], upstream: Recorder) -> Relay:
         "model": "required",
         "max_body": 1000,
     }
-    config = {"server": {**SERVER, "body_timeout": 0.6}, "providers": both(upstream.origin)}
+    config = {"server": {**SERVER, "body_timeout": 2}, "providers": both(upstream.origin)}
     return start(config, files={"routes.d/70-small.yml": routes}, environ=SECRETS)
 
 
@@ -173,7 +173,7 @@ def test_a_client_that_stalls_in_its_body_is_408(relay: Relay) -> None:
             assert (answer.status, answer.error["type"]) == (408, "invalid_request_error"), path
             assert wire.is_closed()
             assert (answer.json.get("type") == "error") is (path == "/v1/messages")
-    assert 0.5 < time.monotonic() - began < 20
+    assert 1.9 < time.monotonic() - began < 20
 
 
 def test_a_slow_body_is_no_stalled_one(relay: Relay) -> None:
@@ -182,7 +182,7 @@ def test_a_slow_body_is_no_stalled_one(relay: Relay) -> None:
     with relay.wire() as wire:
         wire.send(head("POST /v1/chat/completions", AUTH, len(body)))
         for at in range(0, len(body), 6):
-            time.sleep(0.3)
+            time.sleep(0.6)  # 2.4 s in all; a busy machine has the rest of two seconds between two of them
             wire.send(body[at : at + 6])
         assert wire.answer().status == 200
 
