@@ -3,6 +3,7 @@
 interface.py      the seam: a request goes in, a receiver hears of the answer
 curl.py           the real engine, and its parts:
                   curl_driver.py curl_sockets.py alarm.py   libcurl on the event loop
+                  curl_idle.py                              kept connections, before they are used again
                   curl_handle.py curl_options.py heads.py   one exchange
                   curl_limits.py curl_faults.py             time limits; what failed, in a sentence
                   curl_build.py                             which libcurl this machine has

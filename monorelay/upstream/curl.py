@@ -249,6 +249,7 @@ class CurlEngine(CurlDriver):
         return handle
 
     def _attach(self, handle: EasyHandle) -> None:
+        self._idle.weed(self._is_used)
         handle.state = ATTACHED
         self._attached += 1
         self._inside = True
@@ -268,7 +269,12 @@ class CurlEngine(CurlDriver):
         else:
             self._known_h2.discard(handle.origin)
 
+    def _is_used(self, port: int) -> bool:
+        return any(handle.state == ATTACHED and handle.connection() == port for handle in self._live)
+
     def _on_message(self, curl: pycurl.Curl, number: int, text: str) -> None:
+        if not number:
+            self._idle.rest(curl)
         handle = self._handles.get(curl)
         if handle is None:
             super()._on_message(curl, number, text)

@@ -23,6 +23,7 @@ from tornado.curl_httpclient import CurlAsyncHTTPClient
 from tornado.httpclient import HTTPRequest, HTTPResponse
 
 from monorelay.upstream.alarm import Alarm
+from monorelay.upstream.curl_idle import IdleSockets
 from monorelay.upstream.curl_options import fetch_options
 from monorelay.upstream.curl_sockets import READ, WRITE, Sockets, watch_sockets
 
@@ -51,6 +52,7 @@ class CurlDriver(CurlAsyncHTTPClient):
         self._wanted_at = math.inf
         self._alarm = Alarm(self._loop, self._on_alarm)
         self._sockets = sockets(self._loop, self._on_ready)
+        self._idle = IdleSockets()
         self._fetch_options = fetch_options(ca_file, os.environ)
         super().initialize(**fetching)
         self._multi.setopt(pycurl.M_MAXCONNECTS, KEPT_CONNECTIONS)
@@ -67,6 +69,7 @@ class CurlDriver(CurlAsyncHTTPClient):
         self._inside = True  # libcurl takes leave of every connection
         super().close()
         self._sockets.close()
+        self._idle.close()
 
     # -- putting off
 
@@ -142,6 +145,7 @@ class CurlDriver(CurlAsyncHTTPClient):
         if wanted is None:
             self._sockets.forget(fd)
         else:
+            self._idle.wake(fd)
             self._sockets.watch(fd, wanted)
 
     def _set_timeout(self, milliseconds: int) -> None:
@@ -175,7 +179,12 @@ class CurlDriver(CurlAsyncHTTPClient):
         if self._inside:
             self._loop.call_soon(self.fetch_impl, request, callback)
         else:
+            self._idle.weed(self._is_used)
             super().fetch_impl(request, callback)
+
+    def _is_used(self, port: int) -> bool:
+        """Whether a transfer of ours is at this local port."""
+        return False
 
     def _curl_setup_request(self, curl: pycurl.Curl, request: HTTPRequest, *rest: Any) -> None:
         super()._curl_setup_request(curl, request, *rest)

@@ -331,12 +331,16 @@ def test_heads_that_are_none(relay: Relay, upstream: Recorder, client: str, up: 
         assert ask(relay, client, up).status == 200
 
 
-def test_what_a_body_hides_behind_its_length_is_nobodys_answer(relay: Relay, upstream: Recorder) -> None:
-    """Bytes after the end of an answer do not become the next one's beginning."""
+@pytest.mark.parametrize("apart", [False, True], ids=["with the head", "behind it"])
+def test_what_a_body_hides_behind_its_length_is_nobodys_answer(relay: Relay, upstream: Recorder, apart: bool) -> None:
+    """Bytes after the end of an answer do not become the next one's beginning, however libcurl comes to read them."""
     poison = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"bad":1}'
-    upstream.answer((ok(WHOLE)[0] + poison,), ok(WHOLE), ok(WHOLE))  # type: ignore[arg-type]
+    head, body = ok(WHOLE)[0][: -len(WHOLE)], WHOLE + poison  # type: ignore[index]
+    upstream.reset()
+    upstream.answer((head, 0.1, body) if apart else (head + body,), ok(WHOLE), ok(WHOLE))
     for _ in range(3):
-        assert ask(relay, "chat", "chat").body == WHOLE
+        answer = ask(relay, "chat", "chat")
+        assert (answer.status, answer.body) == (200, WHOLE)
 
 
 def test_a_call_with_an_answer_at_once_and_a_body_still_going_up(relay: Relay, upstream: Recorder) -> None:
