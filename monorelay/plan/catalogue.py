@@ -101,7 +101,7 @@ class Catalogue:
             provider = self.plan.providers[pinned]
             refuse_unusable(provider)
             if pinned not in route.lanes:
-                others = few([name for name in route.lanes if self.plan.providers[name].enabled]) or "none that is enabled"
+                others = ", ".join(name for name in route.lanes if self.plan.providers[name].enabled) or "none that is enabled"
                 text = f"[{pinned}] Provider '{pinned}' does not offer {route.spec.needs}; these would: {others}."
                 raise RelayError(NOT_FOUND, text, curable=False)
             return _alone(route.lanes[pinned], Step("pinned", f"provider {pinned} is named"))
@@ -109,7 +109,7 @@ class Catalogue:
             provider = self.plan.providers[name]
             if provider.enabled:
                 return _alone(lane, Step("priority", f"{name} is the first that offers it"))
-        would = few(list(route.lanes))
+        would = ", ".join(route.lanes)
         text = f"these would, once enabled: {would}" if would else "none is configured that would"
         raise RelayError(NOT_FOUND, f"No enabled provider offers {route.spec.needs}; {text}.", curable=False)
 
