@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +32,12 @@ def ask(relay: Relay, trusted: Path, body: str | None = None) -> tuple[int, byte
         connection.close()
 
 
+def diff(relay: Relay) -> str:
+    command = [sys.executable, "-m", "monorelay", "diff", "--config-dir", str(relay.etc), "--pid", str(relay.pid)]
+    environ = {"MONORELAY_STATE_DIR": str(relay.state), **SECRETS}
+    return subprocess.run(command, cwd=TESTS.parent, env=environ, capture_output=True, text=True, timeout=60).stdout
+
+
 def test_a_relay_that_serves_https(start: Callable[..., Relay], upstream: Recorder, tmp_path: Path) -> None:
     """It says https, renews its certificate by SIGHUP, and keeps the one it has while the new files do not fit together."""
     certificate, key = tmp_path / "etc/tls/cert.pem", tmp_path / "etc/tls/key.pem"
@@ -48,7 +57,9 @@ def test_a_relay_that_serves_https(start: Callable[..., Relay], upstream: Record
     assert ask(relay, FIRST)[0] == 200
 
     key.write_text(RENEWED.read_text())
+    assert re.search(r"~ server\.tls: certificate \w+ until .* → certificate \w+ until ", diff(relay))
     relay.reload()
+    assert diff(relay) == "nothing would change\n"
     assert ask(relay, RENEWED)[0] == 200
     with pytest.raises(ssl.SSLCertVerificationError):
         ask(relay, FIRST)
