@@ -73,9 +73,11 @@ def read_balancing(node: Node) -> tuple[BalancingSpec, ...]:
 
 
 def _read_balance(models: str, node: Node) -> BalancingSpec:
+    if node["providers"].value == []:
+        node["providers"].wrong("names nobody: leave it out for all that serve the model")
     providers = (entry.read(name, None) for entry in node["providers"].items())
     return BalancingSpec(
         models=models,
         strategy=node["strategy"].read(_balance, "priority"),
-        providers=tuple(provider for provider in providers if provider is not None),
+        providers=tuple(dict.fromkeys(provider for provider in providers if provider is not None)),
     )

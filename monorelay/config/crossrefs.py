@@ -80,6 +80,8 @@ def routing(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
         if at and model and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", provider) and directory.real(provider) is None:
             yield chains.problem(spec, path, directory.unknown(provider))
     yield from _virtual_names(spec)
+    yield from _unreachable_names(spec, directory)
+    yield from _rules_of_virtual_names(spec)
     yield from chains.circles(spec, lambda provider: directory.real(provider) is not None)
     yield from chains.fallbacks(spec, lambda provider: directory.real(provider) is not None)
 
@@ -98,6 +100,42 @@ def _virtual_names(spec: RoutingSpec) -> Iterator[Problem]:
     if AUTO in aliases and has_auto:
         hidden = chains.problem(spec, ("aliases", AUTO), "hides the model of this name that model_routing.complexity makes")
         yield replace(hidden, severity="warning")
+
+
+def _unreachable_names(spec: RoutingSpec, directory: Directory) -> Iterator[Problem]:
+    """Virtual names that end in a provider's: who asks for one asks that provider, and nothing is looked up."""
+    for section, names in (("aliases", [name for name, _ in spec.aliases]), ("cascades", [one.name for one in spec.cascades])):
+        for name in names:
+            model, _, tail = name.rpartition("@")
+            provider = directory.real(tail) if model else None
+            if provider is not None:
+                yield chains.problem(spec, (section, name), f"is never looked at: it is the model {model} at provider {provider}")
+
+
+def _rules_of_virtual_names(spec: RoutingSpec) -> Iterator[Problem]:
+    """Rules for a name that stands for others: by the time they are looked at, those others stand in its place. Warnings, since
+    they do count for the same name in other letters.
+    """
+    kinds = {name: "an alias" for name, _ in spec.aliases} | {one.name: "a cascade" for one in spec.cascades}
+    if spec.complexity is not None and spec.complexity.enabled:
+        kinds.setdefault(AUTO, "one of three models")
+    if not kinds:
+        return
+    # An alias may lead to a model of its own name, at a provider or in other letters: that one does come by.
+    ends = {end.lower() for _, _, target in chains.targets(spec) for end in (target, target.rpartition("@")[0])}
+    rules = {
+        "fallbacks": [one.name for one in spec.fallbacks],
+        "balancing": [one.models for one in spec.balancing],
+        "provider_mapping": [glob for glob, _ in spec.provider_mapping],
+        "models": [one.models for one in spec.models],
+        "model_overrides": [glob for glob, _ in spec.model_overrides],
+    }
+    for section, globs in rules.items():
+        for glob in globs:
+            if glob in kinds and glob.lower() not in ends:
+                counts = f"counts for {glob}@PROVIDER only" if section in ("models", "model_overrides") else "does not count"
+                text = f"{counts}: {glob} is {kinds[glob]}, and what it stands for goes by its own name"
+                yield replace(chains.problem(spec, (section, glob), text), severity="warning")
 
 
 def payload(spec: RoutingSpec, routes: Sequence[RouteSpec]) -> Iterator[Problem]:

@@ -287,8 +287,6 @@ def read_provider(
     )
     if enabled is True and spec.auth is not None and not spec.keys and not reading.problems:
         top["keys"].wrong("is enabled, but has no key: each call will end with no_keys", "warning")
-    if spec.credits is not None and not any(offer.capability == "credits" for offer in spec.offers):
-        top["credits"].wrong("has nowhere to ask: there is no offer `credits`", "warning")
     if not top["offers"].value:
         top["offers"].wrong("offers nothing, so that no route can use it: extend a template, or write `offers`", "warning")
     return (spec if url is not None else None), reading.problems

@@ -66,20 +66,20 @@ def _hold(value: Any) -> float:
     return seconds
 
 
-def _names(meaning: str, shown: str, reads: Any) -> Rules:
+def _names(meaning: str, shown: str, reads: Any, keys: Any = glob) -> Rules:
     return field(
         "dict",
         meaning,
         shown=shown,
-        keysrules=field("string", reads=glob),
+        keysrules=field("string", reads=keys),
         valuesrules=field("string", reads=reads, nullable=True),
     )
 
 
 MODEL_ROUTING: Schema = {
-    "aliases": _names("Another name for a model; the target may be `model@provider`.", "name → name", glob),
+    "aliases": _names("Another name for a model; the target may be `model@provider`.", "name → name", model, model),
     "provider_mapping": _names("Which provider serves which models; the first match counts.", "glob → provider", name),
-    "model_overrides": _names("The name that is sent upstream.", "glob → name", glob),
+    "model_overrides": _names("The name that is sent upstream.", "glob → name", model),
     "cascades": cascades_field(
         "Virtual models: a list of models, each tried when the one before it fails.", "name → list of models, or cascade", model
     ),
@@ -134,9 +134,9 @@ def read_routing(routing: Node, selection: Node, retry: Node, origins: Origins) 
         tell_shadowed(routing[first_match], "error")  # whoever wrote it meant something else
     return RoutingSpec(
         origins=origins,
-        aliases=_pairs(routing["aliases"], glob),
+        aliases=_pairs(routing["aliases"], model),
         provider_mapping=_pairs(routing["provider_mapping"], name),
-        model_overrides=_pairs(routing["model_overrides"], glob),
+        model_overrides=_pairs(routing["model_overrides"], model),
         strategy=selection["strategy"].read(_strategy, "round-robin"),
         cascades=read_cascades(routing["cascades"]),
         fallbacks=read_cascades(routing["fallbacks"]),

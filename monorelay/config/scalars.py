@@ -174,7 +174,7 @@ def capability(value: Any) -> str:
 
 def glob(value: Any) -> str:
     """A model's name, or a pattern of names."""
-    if not str(value) or not str(value).isprintable() or str(value) != str(value).strip():
+    if not _is_bare(str(value)):
         raise ValueError("must be a model's name or a glob such as gpt-4*, without spaces around it")
     return str(value)
 
@@ -183,7 +183,13 @@ def model(value: Any) -> str:
     """The name of one model, or ``model@provider``."""
     if "*" in str(value) or "?" in str(value):
         raise ValueError("must be one model's name: * and ? have no meaning here")
-    return glob(value)
+    if not _is_bare(str(value)):
+        raise ValueError("must be a model's name, without spaces around it")
+    return str(value)
+
+
+def _is_bare(text: str) -> bool:
+    return bool(text) and text.isprintable() and text == text.strip()
 
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)

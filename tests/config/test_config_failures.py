@@ -136,7 +136,6 @@ WARNINGS: dict[str, list[str]] = {
     "retry: {max_retries: 1, retry_on_status: [429]}": [
         "4:43: retry.retry_on_status.0: has no effect: after a 429 the next key is asked at once, and this one rests"
     ],
-    "credits: {balance: a}": ["4:1: credits: has nowhere to ask: there is no offer `credits`"],
     "faults: []": [],
 }
 

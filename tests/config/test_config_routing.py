@@ -148,6 +148,35 @@ def test_a_list_of_words_without_a_weight_is_told(house: House) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("fallbacks: {fast: [c]}", "3:15: model_routing.fallbacks.fast: does not count: fast is an alias"),
+        ("balancing: {smart: weighted}", "3:15: model_routing.balancing.smart: does not count: smart is a cascade"),
+        ("provider_mapping: {smart: local}", "3:22: model_routing.provider_mapping.smart: does not count: smart is a cascade"),
+        ("models: {smart: {timeout: 5}}", "3:12: model_routing.models.smart: counts for smart@PROVIDER only: smart is a cascade"),
+        ("model_overrides: {fast: c}", "3:21: model_routing.model_overrides.fast: counts for fast@PROVIDER only: fast is an alias"),
+        ("fallbacks: {own: [c]}", None),  # an alias of the model of its own name, at one provider: that model has this fallback
+        ("fallbacks: {gpt-5: [c]}", None),  # and one of other letters
+    ],
+)
+def test_a_rule_for_a_name_that_stands_for_others_is_told(house: House, written: str, told: str | None) -> None:
+    """By the time it is looked at, what the name stands for is in its place."""
+    house.write({"vendor/providers.d/local.yml": LOCAL}).settings(f"""model_routing:
+  aliases: {{fast: b, own: own@local, gpt-5: GPT-5}}
+  {written}
+  cascades: {{smart: [b, c]}}
+""")
+    found = [line.partition(", and what")[0] for line in house.warnings() if "config.yml" in line]
+    assert found == ([f"operator/config.yml:{told}"] if told else [])
+
+
+def test_a_provider_that_is_listed_twice_is_asked_once(house: House) -> None:
+    house.write({"vendor/providers.d/local.yml": LOCAL})
+    settings = house.settings("model_routing: {balancing: {m: {providers: [local, local]}}}\n").load()
+    assert settings.routing.balancing[0].providers == ("local",)
+
+
 @pytest.mark.parametrize("written", COMPLEXITY)
 def test_complexity_is_on_as_soon_as_its_models_are_named(house: House, written: str) -> None:
     """The word lists that are shipped switch nothing on."""
@@ -170,6 +199,12 @@ PROBLEMS: dict[str, list[str]] = {
     "cascades: {a: {models: [b], content_filter: [b@lokal]}}": [
         "2:48: cascades.a.content_filter.0: no provider is called lokal, did you mean local?"
     ],
+    "aliases: {'gpt-*': b}": ["2:13: aliases.gpt-*: must be one model's name: * and ? have no meaning here"],
+    "aliases: {a: 'gpt-*'}": ["2:13: aliases.a: must be one model's name: * and ? have no meaning here"],
+    "aliases: {a: ''}": ["2:13: aliases.a: must be a model's name, without spaces around it"],
+    "aliases: {a@Local: b, '@cf/b': c}": ["2:13: aliases.a@Local: is never looked at: it is the model a at provider local"],
+    "cascades: {a@local: [b]}": ["2:14: cascades.a@local: is never looked at: it is the model a at provider local"],
+    "balancing: {a: {providers: []}}": ["2:19: balancing.a.providers: names nobody: leave it out for all that serve the model"],
     "cascades: {a: [b]}\n  aliases: {a: c}": ["2:14: cascades.a: an alias has the same name (ROOT/operator/config.yml:3)"],
     "cascades: {a: [b, a]}": ["2:14: cascades.a: goes round in a circle: a → a"],
     "cascades: {a: [x, b], b: [y, c]}\n  aliases: {c: a}": ["3:13: aliases.c: goes round in a circle: c → a → b → c"],
