@@ -1,4 +1,4 @@
-"""What one translation cannot keep: named, so that the client is told, or refused where the route is strict."""
+"""What one translation cannot keep: named, so that the client is told, or refused where the route or the provider is strict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Losses:
         """``field`` is left out. Raises Untranslatable where nothing may be lost."""
         if self._strict:
             why = reason or self._reasons.get(field) or "it has no counterpart in the upstream's dialect"
-            raise Untranslatable(field, f"`{field}` would be lost, and this route is strict: {why}.")
+            raise Untranslatable(field, f"`{field}` would be lost, and nothing may be lost on this way (strict): {why}.")
         self._names[field] = None
 
 
