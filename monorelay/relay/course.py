@@ -97,6 +97,7 @@ class Course:
         if kind in ("model_not_found", "not_offered"):
             if not (self._ahead or self._resort or self._failures):
                 return False
+            error.curable = False  # it will not have it the next time either
             self.failed(target, error)
             return True
         legs: tuple[Leg, ...] = ()

@@ -189,6 +189,17 @@ def test_the_target_that_is_told_is_the_last_one_that_was_asked(caplog: pytest.L
     assert " target=one/one-key/one-model status=503 " in caplog.messages[-1]
 
 
+@pytest.mark.parametrize(("last", "told"), [(NO_MODEL, "false"), (DOWN, None)])
+def test_models_that_nobody_has_are_no_reason_to_come_again(last: Any, told: str | None) -> None:
+    """An outage among them is."""
+
+    async def scene() -> None:
+        answer = await stage_of(NO_MODEL, last).carry(chat(model="pair"))
+        assert answer.error["type"] == "cascade_error" and answer.headers.get("x-should-retry") == told
+
+    play(scene)
+
+
 def test_a_leg_that_leads_nowhere_is_passed_over() -> None:
     """A disabled provider in a cascade costs nothing; when the rest fails it is told, too."""
 
