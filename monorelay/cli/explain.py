@@ -162,7 +162,7 @@ def _explained(catalogue: Catalogue, view: _Kept, route: Route, model: str, raw:
         method=route.methods[0],
         parameters={name: f"{{{name}}}" for name in parameter_names(route.path)},
         query="",
-        fields={"content-type": "application/json"},
+        fields={"content-type": "multipart/form-data" if route.spec.body == "multipart" else "application/json"},
         client=None,
         family=route.family,
         started=0.0,

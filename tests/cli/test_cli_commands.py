@@ -212,6 +212,12 @@ def test_explain_groups_routes_that_agree(operator: Write, say: Callable[..., An
     assert "time-outs:" in by_path.out and "time-outs:" not in said.out and "--route" in said.out
 
 
+def test_explain_of_a_route_that_takes_forms(operator: Write, say: Callable[..., Any]) -> None:
+    """What would go out is no JSON there."""
+    said = say("explain", "llama3", "--route", "transcriptions", "--config-dir", operator(config=CONFIG, providers__50_local=LOCAL))
+    assert "      content-type: multipart/form-data" in said.out.splitlines()
+
+
 def test_explain_auto_without_a_body(operator: Write, say: Callable[..., Any]) -> None:
     """An empty request is simple, and nobody is to take that for an answer."""
     rules = "model_routing: {complexity: {simple: llama3@local, moderate: llama3@local, complex: llama3@local}}"
