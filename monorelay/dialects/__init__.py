@@ -22,6 +22,7 @@ What pairs have in common
 
 What the relay itself does with a body
     envelopes.py local.py model_lists.py token_estimate.py      answers of its own
+    unrolled_answers.py                     a whole answer, told as the stream that was asked for
     conversation.py filtered_streams.py     what a target is chosen by
     system_prompt.py tool_text.py           what an operator has changed
 """
