@@ -24,7 +24,7 @@ from monorelay.plan.resolving import LevelWanted
 from monorelay.plan.table import parameter_names
 from monorelay.relay.aim import Aim, look_at
 from monorelay.relay.call import Asked, Call, read_body
-from monorelay.relay.explain import explanation, step_value
+from monorelay.relay.explain import explanation, refusal
 from monorelay.relay.pools import Pools
 from monorelay.store import key_states
 from monorelay.store.lists import glance
@@ -167,13 +167,12 @@ def _explained(catalogue: Catalogue, view: _Kept, route: Route, model: str, raw:
         family=route.family,
         started=0.0,
     )
+    asked = Asked(model, False, {}, b"", lambda _: b"")
     try:
-        asked = read_body(call, raw) if route.spec.body == "json" else Asked(model, False, {}, b"", lambda _: b"")
+        asked = read_body(call, raw) if route.spec.body == "json" else asked
         return explanation(call, asked, _aim(catalogue, call, asked), view, with_body=with_body)
     except RelayError as error:
-        refusal = {"status": error.status, "type": error.body.type, "message": error.body.message}
-        steps = [step_value(step) for step in catalogue.way(route, model)]
-        return {"route": route.spec.name, "model": model, "steps": steps, "refusal": refusal}
+        return refusal(call, asked, catalogue, error)
 
 
 def _aim(catalogue: Catalogue, call: Call, asked: Asked) -> Aim:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from monorelay.errors import NOT_ADMIN, RelayError
+from monorelay.plan.catalogue import Catalogue
 from monorelay.plan.resolution import Leg, Target
 from monorelay.plan.steps import Step
 from monorelay.relay.aim import Aim, take_aim
@@ -39,14 +40,16 @@ def explains(call: Call) -> bool:
 
 
 async def give_explanation(call: Call, body: Body, reply: Reply, resources: Resources) -> int:
-    """Answers with the explanation. Raises RelayError: 403 without the access key, or what the request itself would end with."""
+    """Answers with the explanation. Raises RelayError: 403 without the access key, 400 for a body that cannot be read."""
     if call.client is not None or (call.route.spec.access == "public" and not call.plan.admission.open):
         raise RelayError(NOT_ADMIN, f"{HEADER} tells about keys and rules: it is answered to the relay's own access key only.")
     if not isinstance(body, bytes):
         body = b""
     asked = read_body(call, body)
-    aim = await take_aim(call, asked, resources)
-    told = explanation(call, asked, aim, _Now(resources))
+    try:
+        told = explanation(call, asked, await take_aim(call, asked, resources), _Now(resources))
+    except RelayError as error:
+        told = refusal(call, asked, resources.catalogue(call.plan), error)
     ids = [("x-request-id", call.id), ("x-monorelay-request-id", call.id)]
     reply.whole(200, [JSON, *ids], json.dumps(told, ensure_ascii=False, indent=1).encode())
     return 200
@@ -93,6 +96,16 @@ def explanation(call: Call, asked: Asked, aim: Aim, view: View, *, with_body: bo
         if legs or name == "legs":
             told[name] = [_leg(leg, call, asked, aim, view, with_body) for leg in legs]
     return told
+
+
+def refusal(call: Call, asked: Asked, catalogue: Catalogue, error: RelayError) -> dict[str, Any]:
+    """What a client would be refused with, and the rules that lead there: that is when somebody asks."""
+    return {
+        "route": call.route.spec.name,
+        "model": asked.model,
+        "steps": [step_value(step) for step in catalogue.way(call.route, asked.model)],
+        "refusal": {"status": error.status, "type": error.body.type, "message": error.body.message},
+    }
 
 
 def step_value(step: Step) -> dict[str, Any]:

@@ -115,10 +115,22 @@ def test_only_the_access_key_may_ask() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize(("body", "status"), [({"model": "nobody"}, 404), (b"{", 400)])
-def test_a_refusal_is_told_as_itself(body: Any, status: int) -> None:
+def test_the_way_to_a_refusal_is_told() -> None:
+    """Which rule led to where nobody is, and what a client would get there."""
+
     async def scene() -> None:
-        assert (await stage_of().carry(body, x_monorelay_explain="true")).status == status
+        found = await told(stage_of(provider_mapping=(("gone*", "two"),)), chat(model="gone"))
+        assert (found["route"], found["model"]) == ("chat", "gone")
+        assert [step["rule"] for step in found["steps"]] == ["provider_mapping"]
+        assert found["refusal"]["status"] == 404 and found["refusal"]["type"] == "model_not_found"
+        assert found["refusal"]["message"].startswith("[two] Provider 'two' does not include")
+
+    play(scene)
+
+
+def test_a_body_that_cannot_be_read_is_refused() -> None:
+    async def scene() -> None:
+        assert (await stage_of().carry(b"{", x_monorelay_explain="true")).status == 400
 
     play(scene)
 
