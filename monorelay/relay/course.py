@@ -26,6 +26,7 @@ from monorelay.relay.keys import expected_tokens
 from monorelay.relay.resources import Resources
 from monorelay.relay.trail import Trail
 from monorelay.relay.verdict import KeyEffect, judge
+from monorelay.upstream.keypool import PROBE_WAIT
 from monorelay.upstream.upload import Upload
 
 LISTED = 20  # failures that a cascade_error names
@@ -136,6 +137,8 @@ class Course:
             if wait is not None and (wait > 0.0 or not is_refused):
                 waits.append((wait, target))
         soonest = min((wait for wait, _ in waits), default=inf)
+        if 0.0 < self._patience < soonest < PROBE_WAIT + LEAST_WAIT:
+            soonest = self._patience  # such a wait may be no more than a guess: a request in flight may end at any time
         providers = {target.provider.name for _, target in waits}
         wake = resources.holding.enter(providers) if soonest <= max(0.0, self._patience) else None
         if wake is None:

@@ -616,6 +616,32 @@ def test_a_key_that_comes_back_wakes_who_waits_for_it() -> None:
     play(scene)
 
 
+def test_little_patience_is_enough_for_a_key_that_comes_back() -> None:
+    """When a request in flight will end is not known: who may be held for less than a second waits that long, and no longer."""
+
+    async def scene() -> None:
+        one = provider("one", keys=(KeySpec("k1", Secret("sk-1"), limits=LimitsSpec(concurrency=1)),), include=("m",))
+        stage = Stage(one, scripts=[(), OK], hold=0.9)
+        first = stage.begin(chat())
+        busy = await stage.engine.exchange(0)
+        second, reply = stage.begin(chat()), stage.reply
+        while not stage.resources.holding.count:
+            await asyncio.sleep(0)
+            assert not second.done()
+        busy.push(*OK)
+        await asyncio.wait_for(asyncio.gather(first, second), 5)
+        assert reply.status == 200 and len(stage.engine.requests) == 2
+        stage = Stage(one, scripts=[()], hold=0.05)
+        first = stage.begin(chat())
+        await stage.engine.exchange(0)
+        ticking = asyncio.ensure_future(_tick(stage))
+        assert (await stage.carry(chat())).status == 503
+        ticking.cancel()
+        first.cancel()
+
+    play(scene)
+
+
 async def _tick(stage: Stage) -> None:
     """The stage's clock goes with the loop's."""
     while True:
