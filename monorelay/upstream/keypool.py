@@ -146,9 +146,11 @@ class KeyPool:
         return self._lent(found, now, model, tokens) if found is not None else None
 
     def name_one(self, now: float, draw: Callable[[], float], wall: float) -> Key | None:
-        """A usable key for a request of the relay's own, which its limits do not count; nothing is lent."""
+        """A usable key for a request of the relay's own: its limits do not count it, nothing is lent, nobody's turn is used up."""
         self._ahead = wall - now
+        turn = self._turn
         found = self._next(now, draw, (), "", 0)
+        self._turn = turn
         return found.key if found is not None else None
 
     def _next(self, now: float, draw: Callable[[], float], tried: Collection[str], model: str, tokens: int) -> Standing | None:

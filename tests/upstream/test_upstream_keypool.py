@@ -79,6 +79,15 @@ def test_a_preferred_key_is_taken_if_it_is_usable() -> None:
     assert take(pool, 10.0, prefer="gone") == "a"
 
 
+@pytest.mark.parametrize("strategy", ["round-robin", "least-busy"])
+def test_what_the_relay_asks_by_itself_uses_up_no_turn(strategy: str) -> None:
+    pool = pool_of(A, B, strategy=strategy)
+    assert pool.name_one(0.0, no_chance, 0.0) == A
+    assert take(pool) == "a"
+    assert pool.name_one(0.0, no_chance, 0.0) == B
+    assert take(pool) == "b"
+
+
 def test_random_is_even() -> None:
     """Every usable key is as likely as any other, whatever its weight."""
     pool = pool_of(Key("fa", "a", weight=9), B, OFF, C, strategy="random")
