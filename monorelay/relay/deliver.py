@@ -102,7 +102,8 @@ class Delivery:
                 encoding = value.strip().lower()
             elif name == "connection" and value == "close":
                 self._closes = True
-        if not kind and status == 200 and self.about.native and is_in_json(self.about.capability):  # then it is what was asked for
+        if status == 200 and (not kind or kind.startswith("text/plain")) and is_in_json(self.about.capability):
+            # Nothing was said of what it is, or no more than that it can be read: then it is to be what was asked for.
             kind = "text/event-stream" if self.about.stream else "application/json"
         readable = encoding in ("", "identity")
         if not self.about.native and not self._read_encoded(kind, "" if readable else encoding):
@@ -193,7 +194,7 @@ class Delivery:
     def _end_whole(self) -> None:
         """The transport says the answer is complete, and nothing of it was sent yet."""
         body = b"".join(self._held)
-        if not body and self.status == 200 and is_in_json(self.about.capability):
+        if not body and (self.status == 200 or self.about.checked) and is_in_json(self.about.capability):  # 204 is no answer either
             return self._settle(Broke(UpstreamFailure("body", "the answer is empty"), self.status))
         if self._json:
             if self.about.checked and (error := error_inside(body)) is not None:

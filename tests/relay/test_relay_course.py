@@ -63,6 +63,7 @@ FAILOVERS = {
     "a rate limit on the only key": (LIMITED, True),
     "no such model": (NO_MODEL, True),
     "no such endpoint": (reply(404, b"<html>404 Not Found</html>", [("content-type", "text/html")]), True),
+    "a framework's own 404": (reply(404, b'{"detail": "Not Found"}', [JSON]), True),
     "a time-out": (failing("first_byte"), True),
     "a stream that begins with an error": (
         (Head(200, (SSE,)), Chunk(b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n'), End()),

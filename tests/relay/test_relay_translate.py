@@ -112,6 +112,15 @@ def test_an_answer_that_came_compressed_is_read_all_the_same(stream: bool) -> No
     play(scene)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_does_not_say_what_it_is_is_read_as_what_was_asked_for(stream: bool) -> None:
+    async def scene() -> None:
+        answer = await stage(reply(200, CHAT_STREAM if stream else CHAT_ANSWER, [])).carry(ask(stream=stream))
+        assert answer.status == 200 and b"hel" in answer.body
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
