@@ -195,16 +195,19 @@ def test_more_demands_are_never_less(talk: Conversation, demand: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["plain words and more ", "漢字だけの文章", "a.b.c(d[e]{f});\n", "    at x", "9" * 50, "- " * 9, "_" * 60]
 )
-def test_it_is_quick(piece: str) -> None:
-    """A megabyte in each of many turns costs no more than their ends do; the best of some runs, because machines are busy."""
-    text = piece * (1_000_000 // len(piece))
-    talk = chat(*[text] * 41, tools=[{}] * 30)
-    took = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        SCORER.score(talk)
-        took.append(time.perf_counter() - begun)
-    assert min(took) < 0.05
+def test_a_long_text_costs_no_more_than_its_ends(piece: str) -> None:
+    """A megabyte in each of many turns is read like twenty times less of it; the best of some runs, because machines are busy."""
+
+    def best(length: int) -> float:
+        talk = chat(*[piece * (length // len(piece))] * 41, tools=[{}] * 30)
+        took = []
+        for _ in range(5):
+            begun = time.thread_time()
+            SCORER.score(talk)
+            took.append(time.thread_time() - begun)
+        return min(took)
+
+    assert best(1_000_000) < 5 * best(50_000)
 
 
 def test_scores_can_be_told_as_json() -> None:

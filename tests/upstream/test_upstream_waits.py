@@ -192,10 +192,14 @@ def test_a_long_text_is_searched_quickly() -> None:
 
 @pytest.mark.parametrize("pattern", [" {wait}", "  in {wait}", "in {wait}"])
 def test_blanks_in_front_of_a_pattern_cost_nothing(pattern: str) -> None:
-    """A body of nothing but blanks is searched once, not once from each of them: some 400 ms of the event loop, else."""
-    began = time.process_time()
-    assert cooldown_seconds({}, b" " * 5000, NOW, DEFAULT, WaitRules(body=(pattern,))) == DEFAULT
-    assert time.process_time() - began < 0.05
+    """A body of nothing but blanks is searched once, not once from each of them: some 400 ms of the event loop, else. The best of
+    some runs, because machines are busy."""
+    took = []
+    for _ in range(5):
+        began = time.thread_time()
+        assert cooldown_seconds({}, b" " * 5000, NOW, DEFAULT, WaitRules(body=(pattern,))) == DEFAULT
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05
     assert cooldown_seconds({}, b"again \t in 7s", NOW, DEFAULT, WaitRules(body=(pattern,))) == 7.0
     assert cooldown_seconds({}, b"within 7s", NOW, DEFAULT, WaitRules(body=(" in {wait}",))) == DEFAULT
 
