@@ -102,8 +102,7 @@ class Delivery:
                 encoding = value.strip().lower()
             elif name == "connection" and value == "close":
                 self._closes = True
-        if status == 200 and (not kind or kind.startswith("text/plain")) and is_in_json(self.about.capability):
-            # Nothing was said of what it is, or no more than that it can be read: then it is to be what was asked for.
+        if status == 200 and not kind and is_in_json(self.about.capability):  # then it is what was asked for
             kind = "text/event-stream" if self.about.stream else "application/json"
         readable = encoding in ("", "identity")
         if not self.about.native and not self._read_encoded(kind, "" if readable else encoding):
