@@ -1,7 +1,8 @@
 """What translators read of a stream: the parsed data of each event, and nothing else.
 
 An event is a pair: its name, and its data as a dict; None in the place of data is OpenAI's ``[DONE]``. Events whose data is no
-JSON object are skipped, but for one that calls itself an error: its text is kept as the message. Nearly all streams end their lines
+JSON object are skipped, but for one that calls itself an error: its text is kept as the message. A ``[DONE]`` before anything else
+ends no answer, for there is none: it is told as an error. Nearly all streams end their lines
 with LF and their chunks with a blank line, so that is the fast way; a CR, or data over several lines, takes the exact one.
 """
 
@@ -15,24 +16,27 @@ from monorelay.dialects.sse import EVENT_LIMIT, EventReader, EventTooLong, read_
 
 Parsed = tuple[str, dict[str, Any] | None]
 
+ENDED_AT_ONCE = {"message": "the stream ended with [DONE] before there was any answer"}
 _LONGEST_TEXT = 500  # of an error that is no JSON
 _BLANK = b"\n\n"
 _decode = json.JSONDecoder(parse_constant=lambda _: None).decode  # NaN and Infinity are no JSON, and must not be passed on
 
 
 class JsonEvents:
-    """Mutable: the bytes of the open event, in ``_reader`` once a CR was seen; ``broken`` when one event outgrew every limit.
+    """Mutable: the bytes of the open event, in ``_reader`` once a CR was seen; ``broken`` when one event outgrew every limit;
+    ``_begun`` once there was an event.
 
     >>> JsonEvents().feed(b'data: {"a":1}\\n\\ndata: [DONE]\\n\\n')
     [('', {'a': 1}), ('', None)]
     """
 
-    __slots__ = ("_pending", "_reader", "broken")
+    __slots__ = ("_begun", "_pending", "_reader", "broken")
 
     def __init__(self) -> None:
         self._pending = bytearray()
         self._reader: EventReader | None = None
         self.broken = False
+        self._begun = False
 
     def feed(self, chunk: bytes) -> list[Parsed]:
         """The events that this chunk completes. Never raises."""
@@ -53,14 +57,21 @@ class JsonEvents:
                 return []
             chunk = bytes(pending[:cut])
             del pending[:cut]
-        return _parse_run(chunk)
+        return self._told(_parse_run(chunk))
 
     def finish(self) -> list[Parsed]:
         """The last event, if all it lacks is its blank line: servers forget it, and nothing is missing. Its data must be whole."""
         rest = bytes(self._pending) if self._reader is None else self._reader.rest
         if self.broken or not rest:
             return []
-        return [(event.name, each[1]) for event in read_events(rest + _BLANK) if (each := _parse("", event.data)) is not None]
+        events = read_events(rest + _BLANK)
+        return self._told([(event.name, each[1]) for event in events if (each := _parse("", event.data)) is not None])
+
+    def _told(self, found: list[Parsed]) -> list[Parsed]:
+        if self._begun or not found:
+            return found
+        self._begun = True
+        return [("error", ENDED_AT_ONCE), *found[1:]] if found[0][1] is None else found
 
     def _feed_reader(self, chunk: bytes) -> list[Parsed]:
         assert self._reader is not None
@@ -71,7 +82,7 @@ class JsonEvents:
         except EventTooLong:
             self.broken = True
             return []
-        return [parsed for event in events if (parsed := _parse(event.name, event.data)) is not None]
+        return self._told([parsed for event in events if (parsed := _parse(event.name, event.data)) is not None])
 
     def _give_up_if_too_long(self) -> None:
         if len(self._pending) > EVENT_LIMIT:

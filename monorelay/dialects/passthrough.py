@@ -13,9 +13,11 @@ from typing import Any
 
 from monorelay.dialects.envelopes import in_band_error, keepalive
 from monorelay.dialects.interface import Hints, StreamError, Truncated, Usage
+from monorelay.dialects.json_events import ENDED_AT_ONCE
 from monorelay.dialects.object_ids import ids_of
 from monorelay.dialects.openai_chat import DONE
 from monorelay.dialects.sse import Boundary, Event, EventRuns, read_events
+from monorelay.dialects.stream_errors import read_error
 from monorelay.dialects.usage import find_usage, merge_usage
 from monorelay.dialects.watchers import watcher_for
 from monorelay.errors import ErrorBody
@@ -87,6 +89,7 @@ class NativeTransducer:
 
     __slots__ = (
         "_announced",
+        "_begun",
         "_boundary",
         "_capability",
         "_hints",
@@ -112,6 +115,7 @@ class NativeTransducer:
         self._boundary = Boundary()
         self._runs = EventRuns()
         self._announced: Mapping[str, Any] = {}
+        self._begun = False  # there was an event
         self._latest = b""
         self._usage: Usage | None = None
         self._usage_run = b""
@@ -167,6 +171,11 @@ class NativeTransducer:
 
     def _look_at(self, events: list[Event]) -> None:
         for event in events:
+            if not self._begun:
+                self._begun = True
+                if event.data.strip() == DONE and self._watcher.terminal:  # the end of no answer
+                    self.error, self.finished = read_error(ENDED_AT_ONCE), True
+                    continue
             if _USAGE in event.data:
                 self._usage = merge_usage(self.usage, find_usage(event.data))
             seen = self._watcher.read(event)

@@ -38,6 +38,17 @@ def test_events(stream: bytes, events: list[Parsed], line_end: bytes, size: int)
     assert found + reader.finish() == events
 
 
+@pytest.mark.parametrize("stream", [b"data: [DONE]\n\n", b": x\n\ndata:[DONE]\r\n\r\n", b"data: [DONE]\n"])
+def test_the_end_of_no_answer_is_an_error(stream: bytes) -> None:
+    """Whole or bytewise; behind any other event it is the end."""
+    for pieces in ([stream], [stream[at : at + 1] for at in range(len(stream))]):
+        reader = JsonEvents()
+        found = [event for piece in pieces for event in reader.feed(piece)]
+        assert found + reader.finish() == [("error", json_events.ENDED_AT_ONCE)]
+    reader = JsonEvents()
+    assert reader.feed(b"data: {}\n\n" + stream) + reader.finish() == [("", {}), ("", None)]
+
+
 def test_as_the_exact_reader() -> None:
     """Random pieces of streams mean the same to both readers."""
     pieces = [
@@ -58,6 +69,8 @@ def test_as_the_exact_reader() -> None:
         exact = [
             parsed for event in EventReader().feed(stream) if (parsed := json_events._parse(event.name, event.data)) is not None
         ]
+        if exact and exact[0][1] is None:
+            exact[0] = ("error", json_events.ENDED_AT_ONCE)
         reader = JsonEvents()
         cut = dice.randint(0, len(stream))
         assert reader.feed(stream[:cut]) + reader.feed(stream[cut:]) == exact

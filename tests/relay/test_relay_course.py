@@ -69,6 +69,7 @@ FAILOVERS = {
         (Head(200, (SSE,)), Chunk(b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n'), End()),
         True,
     ),
+    "a stream that ends before it begins": ((Head(200, (SSE,)), Chunk(b": hello\n\ndata: [DONE]\n\n"), End()), True),
     "the caller's own fault": (WRONG, False),
     "a request that is too long": (TOO_LONG, False),  # nobody wrote what to do then
     "a filter": (FILTERED, False),

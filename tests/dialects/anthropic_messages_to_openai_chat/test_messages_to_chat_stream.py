@@ -294,7 +294,7 @@ def test_done_alone_is_an_end() -> None:
     """Servers that tell no finish reason do exist."""
     assert message(chunk({"content": "a"}), DONE)["stop_reason"] == "end_turn"
     assert message(chunk(call(0, "c", "f", "{}")), DONE)["stop_reason"] == "tool_use"
-    assert message(DONE)["content"] == []
+    assert message(chunk({"role": "assistant"}), DONE)["content"] == []
 
 
 def test_keepalives_are_pings() -> None:

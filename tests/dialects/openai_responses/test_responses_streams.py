@@ -213,8 +213,8 @@ def test_a_call_that_was_cut_is_not_completed() -> None:
 
 
 def test_an_answer_without_anything_is_completed() -> None:
-    """Even without a single choice."""
-    read = Told(run(begin(BODY).stream(), DONE))
+    """As long as there is one."""
+    read = Told(run(begin(BODY).stream(), chunk({"role": "assistant"}), DONE))
     assert read.response is not None and read.response["output"] == [] and "usage" not in read.response
 
 
