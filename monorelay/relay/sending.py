@@ -43,11 +43,27 @@ def begin_translation(
     try:
         if lost and lane.strict:
             raise Untranslatable(lost[0], f"the model takes no '{lost[0]}', and nothing may be lost on this way (strict)")
-        translation = lane.translator.begin(body, raw, hints)
+        ours = [name for name in changes.fields if name not in asked.json] if changes and lane.strict else []
+        translation, left_out = _translated(lane, body, raw, hints, ours)
     except Untranslatable as error:
         text = f"[{target.provider.name}] The request cannot be sent to this provider: {error}"
         raise RelayError(INVALID_REQUEST, text, param=error.field) from error
-    return translation, (*lost, *translation.lost)
+    return translation, (*lost, *left_out, *translation.lost)
+
+
+def _translated(
+    lane: Lane, body: Mapping[str, Any], raw: bytes, hints: Hints, ours: list[str]
+) -> tuple[Translation, tuple[str, ...]]:
+    """What ``ours`` names, the operator's rules have added: where nothing of the client's may be lost, it is left out."""
+    left_out: tuple[str, ...] = ()
+    while True:
+        try:
+            return lane.translator.begin(body, raw, hints), left_out
+        except Untranslatable as error:
+            if error.field not in ours or error.field in left_out:
+                raise
+            left_out = (*left_out, error.field)
+            body = {name: value for name, value in body.items() if name != error.field}
 
 
 def _rewritten(asked: Asked, body: Mapping[str, Any], rewrite: Rewrite, model: str | None) -> bytes:

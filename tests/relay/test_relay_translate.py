@@ -11,6 +11,7 @@ import pytest
 from plan_specs import config, keys
 from relay_stage import JSON, SSE, Stage, play, provider, route, until
 
+from monorelay.config.payload import PayloadRule
 from monorelay.config.quirks import QuirksSpec, ToolsSpec
 from monorelay.plan.compile import compile_plan
 from monorelay.relay import deliver
@@ -117,6 +118,25 @@ def test_an_answer_that_does_not_say_what_it_is_is_read_as_what_was_asked_for(st
     async def scene() -> None:
         answer = await stage(reply(200, CHAT_STREAM if stream else CHAT_ANSWER, [])).carry(ask(stream=stream))
         assert answer.status == 200 and b"hel" in answer.body
+
+    play(scene)
+
+
+def test_strict_leaves_out_what_the_operators_own_rules_added() -> None:
+    """The client did not ask for it; what it did ask for is still refused."""
+
+    async def scene() -> None:
+        routes = (route("messages", "/v1/messages", needs="anthropic.messages", model="required", strict=True),)
+        rules = (PayloadRule(override=(("top_k", 5), ("inference_geo", "eu"))),)
+        on = Stage(provider(), routes=routes, payload=rules, scripts=[reply(200, CHAT_ANSWER, [JSON])])
+        answer = await on.carry(ask())
+        assert answer.status == 200 and set(answer.headers["x-monorelay-lossy"].split(", ")) == {"top_k", "inference_geo"}
+        sent = json.loads(on.engine.requests[0].body)  # type: ignore[arg-type]
+        assert "top_k" not in sent and "inference_geo" not in sent
+        for asked in (ask(top_k=3), ask(inference_geo="us")):
+            refused = await on.carry(asked)
+            assert refused.status == 400 and refused.error["param"] in asked
+        assert len(on.engine.requests) == 1
 
     play(scene)
 
