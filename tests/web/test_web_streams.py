@@ -61,7 +61,7 @@ BODIES = {
     "a line of 1 MB before the content": b": " + b"x" * MIB + b"\n\n" + event("x") + DONE,
     "an event of many lines": b"data: {\n" * 1 + b"data:\n" * 50_000 + b"data: }\n\n" + event("x") + DONE,
     "bytes that are no text": b"data: \xff\xfe\n\n" + event("x") + b"data: \x80\n\n" + DONE,
-    "nothing but the end": DONE,
+    "no words at all": b'data: {"choices": []}\n\n' + DONE,
 }
 
 
@@ -186,6 +186,7 @@ ERRORS = [
     (b'data: {"error": {"message": "bad", "type": "invalid_request_error"}}\n\n', 400, "invalid_request_error", 1),
     (b'event: error\ndata: {"error": {"message": "sk-upstream-key-a", "code": 500}}\n\n', 503, "upstream_error", 1),
     (b'data: {"error": "boom"}\n\n', 503, "upstream_error", 1),
+    (b": hello\n\n" + DONE, 503, "upstream_error", 1),  # the end of no answer
 ]
 
 
