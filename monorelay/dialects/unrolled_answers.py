@@ -168,10 +168,10 @@ _WORDS = {
 
 
 def _response(whole: JSON, asked: JSON) -> bytes | StreamError | None:
-    items = _objects(whole.get("output"))
-    if whole.get("status") == "failed":
-        return read_error(whole.get("error") or {})
-    if items is None or whole.get("status") not in _ENDS:
+    items, status, error = _objects(whole.get("output")), whole.get("status"), whole.get("error")
+    if status == "failed":
+        return read_error(error if isinstance(error, dict) else {"message": error})
+    if items is None or not isinstance(status, str) or status not in _ENDS:
         return None
     events = _response_events(whole, items)
     return b"".join(
