@@ -169,7 +169,7 @@ PROVIDER: Schema = {
     **timeout_fields(),
     "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
     "translate": field("boolean", "`false`: it serves only clients that speak a dialect it offers.", reads=flag, default="true"),
-    "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
+    "strict": field("boolean", "`true`: refused if a translation would lose what the client wrote.", reads=flag, default="false"),
     "quirks": field("dict", "What it does differently from its dialect's reference.", schema=PROVIDER_QUIRKS),
     "weight": field("integer", "Its share where providers are balanced by weight.", reads=whole(1, 1000), default="1"),
     "limits": field("dict", "How much each of its keys may be used that does not say otherwise.", schema=LIMITS),

@@ -193,7 +193,7 @@ ROUTE: Schema = {
         },
     ),
     "headers": field("dict", "Its header program; see *Headers*.", schema=HEADERS),
-    "strict": field("boolean", "`true`: a request that a translation cannot keep whole is refused.", reads=flag, default="false"),
+    "strict": field("boolean", "`true`: refused if a translation would lose what the client wrote.", reads=flag, default="false"),
 }
 ROUTES: Schema = {"routes": field("list", "Several routes in one file.", schema=field("dict", schema=ROUTE))}
 
