@@ -172,7 +172,7 @@ class _Translation:
         for glob, provider in list(new.get("provider_mapping", {}).items()):
             real = self.names.get(provider) or next((one.name for one in self.shipped if one.name == provider), None)
             if real is None:
-                self.lost((*path, "provider_mapping", glob), f"no provider is called {provider}")
+                self.lost((*path, "provider_mapping", glob), f"is left out: no provider is called {provider}")
                 del new["provider_mapping"][glob]
             else:
                 new["provider_mapping"][glob] = real

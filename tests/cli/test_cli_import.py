@@ -142,7 +142,7 @@ LOST = {
     34: r"providers.direct: is called deepseek here",
     39: r"model_routing.mode: ",
     40: r"model_routing.aliases.(best: openrouter/gpt-4o is gpt-4o@openrouter here|cheap: )",
-    41: r"model_routing.provider_mapping.(x-\*: no provider is called nobody|gpt-4: never counted: gpt-\*)",
+    41: r"model_routing.provider_mapping.(x-\*: is left out: no provider is called nobody|gpt-4: never counted: gpt-\*)",
     43: r"model_routing.complexity.complex: ",
     44: r"model_routing.cascade(.models.0|.max_retries)?: ",
     48: r"logging.file: .*journal",
