@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,14 +56,21 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if old.value is None:
         print(f"{options.old} is empty", file=sys.stderr)
         return 1
-    if options.config_dir is not None and not options.config_dir.exists() and not options.dry_run:
+    is_new = options.config_dir is not None and not options.config_dir.exists() and not options.dry_run
+    if is_new:
         options.config_dir.mkdir(parents=True)
     shipped = Places(find_places(None, environ).vendor, None, None)
     providers = [Shipped(spec.name, spec.base_url) for spec in load(shipped, environ).providers]
     outcome = translate(old, providers, templates_of(shipped, environ))
     directory = Path(os.path.abspath(options.config_dir or "/etc/monorelay"))  # as problems name it
     job = _Import(options.old, outcome, directory, (directory / "config.yml").exists())
-    return job.rehearse(environ) if options.dry_run else job.write(options.config_dir, environ)
+    if options.dry_run:
+        return job.rehearse(environ)
+    code = job.write(options.config_dir, environ)
+    if code and is_new:
+        with suppress(OSError):  # what is in it now is somebody else's
+            options.config_dir.rmdir()
+    return code
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,9 @@ class Course:
             return first
         if all(error.body.type == INVALID_REQUEST.type for _, error, _ in self._failures):
             return first  # the request itself can be said to none of them: that is its own fault, and no outage
-        told = [f"{place}: {error.body.type}: {error.body.message}" for place, error, _ in self._failures[:LISTED]]
+        told = [
+            f"{place}: {error.body.type}: {error.body.message.removesuffix('.')}" for place, error, _ in self._failures[:LISTED]
+        ]
         if len(self._failures) > LISTED:
             told.append(f"and {len(self._failures) - LISTED} more")
         waits = [error.retry_after for _, error, _ in self._failures if error.retry_after is not None]

@@ -181,13 +181,14 @@ def test_nothing_is_overwritten(old: Path, say: Callable[..., Any], operator: Ca
 
 
 def test_what_would_be_refused_leaves_nothing(say: Callable[..., Any], operator: Callable[..., Path], tmp_path: Path) -> None:
-    """The problems are told, and the directory is as empty as before."""
+    """The problems are told, and the directory is as empty as before; one that was not there is not there."""
     directory = operator()
     path = tmp_path / "old.yml"
     path.write_text("providers: {mine: {base_url: 'https://x.example', keys: ['${NOT_SET_HERE}']}}\n")
     said = say("import", path, "--config-dir", directory)
     assert said.code == 78 and list(directory.iterdir()) == []
     assert f"{path}:1: providers.mine.keys.0: the environment variable NOT_SET_HERE is not set" in said.err
+    assert say("import", path, "--config-dir", tmp_path / "new").code == 78 and not (tmp_path / "new").exists()
 
 
 REFUSED = """\

@@ -162,11 +162,11 @@ def test_when_all_fail_every_attempt_is_told() -> None:
     """cascade_error names each model, what it said, and when to come again."""
 
     async def scene() -> None:
-        stage = stage_of(DOWN, LIMITED, failing("connect", "Refused."))
+        stage = stage_of(reply(503, b'{"error": {"message": "Down."}}', [JSON]), LIMITED, failing("connect", "Refused."))
         answer = await stage.carry(chat(model="all"))
         assert (answer.status, answer.error["type"]) == (503, "cascade_error")
         message = answer.error["message"]
-        assert "'all' failed (3)" in message
+        assert "'all' failed (3)" in message and ".;" not in message
         for part in ("one-model@one: upstream_error", "two-model@two: no_keys", "three-model@three: upstream_error"):
             assert part in message
         assert answer.headers["retry-after"] == "30"
