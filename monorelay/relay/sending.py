@@ -26,6 +26,16 @@ def begin_translation(
 
     In order: the rules of the configuration, in the client's own dialect; tools as text for models that take none; translation.
     """
+    try:
+        return _begun(call, asked, target, now, new_id)
+    except RecursionError:  # the body could just be read, from fewer frames than it takes to change it
+        text = f"[{target.provider.name}] The request cannot be sent to this provider: its body is nested too deeply to be changed."
+        raise RelayError(INVALID_REQUEST, text) from None
+
+
+def _begun(
+    call: Call, asked: Asked, target: Target, now: float, new_id: Callable[[str], str]
+) -> tuple[Translation, tuple[str, ...]]:
     lane = target.lane
     body, raw = asked.json, asked.raw
     is_renamed = bool(target.model) and target.model != asked.model

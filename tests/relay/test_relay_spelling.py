@@ -172,6 +172,22 @@ def test_a_body_behind_a_mark_in_other_letters() -> None:
     assert body.with_fields({"messages": changed}) == raw.replace('"user"', r'"tool \ud83d"').encode()
 
 
+def test_a_body_that_can_just_be_read() -> None:
+    """So deep that it can be parsed, and not be changed: that is the caller's fault, and no accident of the relay's."""
+
+    async def scene() -> None:
+        routes = (specs.route(model="required"),)
+        stage = Stage(provider("acme"), scripts=[reply(200, b'{"choices":[]}', [JSON])] * 200, routes=routes, **system("Be brief."))
+        found = set()
+        for depth in range(850, 1000):
+            role = '{"role":"system","content":"Be kind.","x":' + "[" * depth + "]" * depth + "}"
+            answer = await stage.carry(f'{{"model":"m","messages":[{role}]}}'.encode())
+            found.add(answer.status)
+        assert found <= {200, 400}
+
+    play(scene)
+
+
 def text_of(after: Any, before: Any, text: str) -> str:
     return spelled(after, before, text, 0, len(text))
 
