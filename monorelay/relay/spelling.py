@@ -137,12 +137,13 @@ def _pair(fresh: range, gone: range, after: list[Any], before: list[Any], found:
 
 
 def _is_made_from(after: Any, before: Any) -> bool:
-    """Whether they share something: then it is worth looking at both."""
+    """Whether they share something: then it is worth looking at both. However much was there before, only as much of it is looked
+    at as there is now: a large element of the client's may stand beside many new ones."""
     if isinstance(after, dict) and isinstance(before, dict):
-        return any(after.get(name, before) is value for name, value in before.items())
+        return any(before.get(name, after) is value for name, value in after.items())
     if isinstance(after, list) and isinstance(before, list):
-        known = {id(value) for value in before}
-        return any(id(value) in known for value in after)
+        known = {id(value) for value in after}
+        return any(id(value) in known for value in before[: len(after) + NEAREST])
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import plan_specs as specs
@@ -186,6 +187,27 @@ def test_a_body_that_can_just_be_read() -> None:
         assert found <= {200, 400}
 
     play(scene)
+
+
+@pytest.mark.parametrize("large", ["object", "array"])
+def test_a_large_element_beside_many_new_ones(large: str) -> None:
+    """It is looked at for each of them, and costs each no more than a small one: else a megabyte would take the event loop many
+    seconds. The best of some runs, because machines are busy."""
+
+    def best(length: int) -> float:
+        values = [str(number) for number in range(1000, 1000 + length)]
+        last = {value: value for value in values} if large == "object" else values
+        text = json.dumps([*([{}] if large == "object" else [[]]) * 400, last])
+        before = json.loads(text)
+        after: list[Any] = [{"role": "user"} if large == "object" else ["user"] for _ in range(800)]
+        took = []
+        for _ in range(3):
+            begun = time.thread_time()
+            assert json.loads(spelled(after, before, text, 0, len(text))) == after
+            took.append(time.thread_time() - begun)
+        return min(took)
+
+    assert best(5000) < 10 * best(10)
 
 
 def text_of(after: Any, before: Any, text: str) -> str:
