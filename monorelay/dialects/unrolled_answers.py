@@ -14,7 +14,7 @@ what is no answer of the dialect is not told at all. A field that nobody here kn
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from monorelay.dialects import anthropic_messages, openai_chat, openai_responses
@@ -25,6 +25,8 @@ from monorelay.dialects.text_completion import asks_for_usage
 
 JSON = Mapping[str, Any]
 Events = Iterator[tuple[str, JSON]]  # names, and what they say
+
+LONGEST = 128 * 1024 * 1024  # bytes of a stream, twice what an answer may have
 
 
 def is_unrollable(capability: str) -> bool:
@@ -39,9 +41,21 @@ def unrolled(capability: str, asked: JSON, answer: bytes) -> bytes | StreamError
     """
     try:
         whole = json.loads(answer)
-    except (ValueError, RecursionError):
+        return _STREAMS[capability](whole, asked) if isinstance(whole, dict) else None
+    except (ValueError, RecursionError):  # also one that can just be read, and is too deep to be written with an event around it
         return None
-    return _STREAMS[capability](whole, asked) if isinstance(whole, dict) else None
+
+
+def _joined(pieces: Iterable[bytes]) -> bytes | None:
+    """None where it grows too long: every event repeats what belongs to all of them, and an answer may hold many small things."""
+    found: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > LONGEST:
+            return None
+        found.append(piece)
+    return b"".join(found)
 
 
 def _objects(value: object) -> list[dict[str, Any]] | None:
@@ -77,10 +91,16 @@ def _choices(whole: JSON, asked: JSON, kind: str, say: Callable[[JSON], tuple[JS
             chunks.append({"index": index, **said[1], "finish_reason": choice["finish_reason"]})
     if not chunks:
         return None
-    events = [{**head, "choices": [chunk]} for chunk in chunks]
-    if whole.get("usage") and asks_for_usage(asked):
-        events.append({**head, "choices": [], "usage": whole["usage"]})
-    return b"".join(b"data: %b\n\n" % as_json(event) for event in events) + b"data: " + openai_chat.DONE + b"\n\n"
+    usage = whole.get("usage") if asks_for_usage(asked) else None
+    return _joined(_choice_events(head, chunks, usage))
+
+
+def _choice_events(head: JSON, chunks: list[JSON], usage: object) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield b"data: %b\n\n" % as_json({**head, "choices": [chunk]})
+    if usage:
+        yield b"data: %b\n\n" % as_json({**head, "choices": [], "usage": usage})
+    yield b"data: " + openai_chat.DONE + b"\n\n"
 
 
 def _delta(choice: JSON) -> tuple[JSON, JSON] | None:
@@ -106,7 +126,7 @@ def _message(whole: JSON, asked: JSON) -> bytes | None:
     blocks = _objects(whole.get("content"))
     if blocks is None or whole.get("type", "message") != "message":
         return None
-    return b"".join(_named(name, {"type": name, **fields}) for name, fields in _message_events(whole, blocks))
+    return _joined(_named(name, {"type": name, **fields}) for name, fields in _message_events(whole, blocks))
 
 
 def _message_events(whole: JSON, blocks: list[dict[str, Any]]) -> Events:
@@ -174,8 +194,8 @@ def _response(whole: JSON, asked: JSON) -> bytes | StreamError | None:
     if items is None or not isinstance(status, str) or status not in _ENDS:
         return None
     events = _response_events(whole, items)
-    return b"".join(
-        _named(f"{name}", {"type": name, **fields, "sequence_number": number}) for number, (name, fields) in enumerate(events)
+    return _joined(
+        _named(name, {"type": name, **fields, "sequence_number": number}) for number, (name, fields) in enumerate(events)
     )
 
 

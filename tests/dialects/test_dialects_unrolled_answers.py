@@ -235,6 +235,34 @@ def test_what_is_no_answer_is_no_stream(capability: str, answer: bytes) -> None:
     assert unrolled(capability, {}, answer) is None
 
 
+DEEP = {
+    "openai.chat": '{"choices":[{"message":{"content":"x","odd":%s}}]}',
+    "openai.completions": '{"choices":[{"text":"x","odd":%s}]}',
+    "anthropic.messages": '{"content":[{"type":"tool_use","input":{"odd":%s}}]}',
+    "openai.responses": '{"status":"completed","output":[{"type":"odd","odd":%s}]}',
+}
+
+
+@pytest.mark.parametrize("capability", DEEP)
+def test_an_answer_that_can_just_be_read(capability: str) -> None:
+    """So deep that no event of it can be written: then it is no answer, and nobody raises, because nobody would hear of it."""
+    for depth in range(800, 1000):  # how deep that is depends on the Python
+        told = unrolled(capability, {}, (DEEP[capability] % ("[" * depth + "]" * depth)).encode())
+        assert told is None or told.count(b"[") > depth
+
+
+@pytest.mark.parametrize(
+    ("capability", "answer"),
+    [
+        ("openai.chat", {"odd": "x" * 2**20, "choices": [{"message": {"content": ""}}] * 200}),
+        ("openai.responses", {"status": "completed", "output": [{"id": "x" * 2**20, "summary": [{}] * 200}]}),
+    ],
+)
+def test_what_grows_out_of_all_proportion_is_not_told(capability: str, answer: dict[str, Any]) -> None:
+    """Each event names what belongs to all: a megabyte of that, and many small things, would fill the memory."""
+    assert unrolled(capability, {}, json.dumps(answer).encode()) is None
+
+
 def test_a_response_that_failed_is_its_error() -> None:
     """As the event would be."""
     failed = {"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}}
