@@ -38,6 +38,7 @@ REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
 
 # What an answer is taken for that holds nothing because of a filter, where there is somebody else to ask.
 FILTERED = StreamError(400, ErrorBody("invalid_request_error", "The answer was filtered.", "content_filter"))
+STUMBLED = UpstreamFailure("body", "the relay could not take the answer")
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
 
@@ -152,7 +153,13 @@ class Delivery:
         self._on_chunk(data)
 
     def end(self) -> None:
-        self._on_end()
+        """The engine logs what this raises, and has nothing more to say: without an outcome the client would wait for ever."""
+        try:
+            self._on_end()
+        except Exception:
+            if not self.outcome.done():
+                self.failed(STUMBLED)
+            raise
 
     def failed(self, failure: UpstreamFailure) -> None:
         if not self.about.reply.begun:

@@ -322,3 +322,22 @@ def test_the_other_familys_stream_ends_in_its_own_error_event() -> None:
         assert b"message_stop" not in answer.body
 
     play(scene)
+
+
+@pytest.mark.parametrize(("size", "where"), [(10, "_end_whole"), (2 * deliver.ANSWER_HELD, "_end_flow")])
+def test_a_fault_of_ours_at_the_end_leaves_nobody_waiting(
+    size: int, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last thing an engine tells: it is logged, and the client has an error, or its answer is cut."""
+
+    def stumble(*_: object) -> None:
+        raise ValueError("stumbled")
+
+    async def scene() -> None:
+        monkeypatch.setattr(deliver.Delivery, where, stumble)
+        script = reply(200, b'{"choices": [], "odd": "%b"}' % (b"x" * size), [JSON])
+        answer = await Stage(scripts=[script]).carry(chat())
+        assert answer.was_cut if size > 10 else answer.status == 503
+
+    play(scene)
+    assert [record.exc_info is not None for record in caplog.records if "A receiver raised" in record.getMessage()] == [True]
