@@ -13,7 +13,6 @@ would be one, and nothing is looked at.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 from collections.abc import Callable
@@ -40,7 +39,7 @@ class IdleSockets:
             self._resting.add(fd)
             try:
                 self._set.register(fd, select.EPOLLIN)
-            except FileExistsError:
+            except OSError:  # it is there, or the kernel has no room for it: that is no reason to lose an answer
                 pass
 
     def wake(self, fd: int) -> None:
@@ -59,13 +58,15 @@ class IdleSockets:
             return
         for fd, _ in self._set.poll(0):  # type: ignore[union-attr]
             self.wake(fd)
-            with socket.socket(fileno=os.dup(fd)) as spoilt:
+            spoilt = socket.socket(fileno=fd)  # no copy: there may be no descriptor left for one
+            try:
                 name = spoilt.getsockname()
                 if not is_used(name[1] if isinstance(name, tuple) else 0):
-                    try:
-                        spoilt.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass  # the upstream has closed it
+                    spoilt.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the upstream has closed it
+            finally:
+                spoilt.detach()  # libcurl's
 
     def close(self) -> None:
         if self._set is not None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
+
+import pycurl
 import pytest
 from h2_upstream import CERTIFICATE, tls_context
 from raw_upstream import Heard, Peer, RawUpstream, ask, curl_engine, in_loop
 
 from monorelay.upstream.curl import CurlEngine
+from monorelay.upstream.curl_idle import IdleSockets
 
 BODY = b"the answer"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
@@ -103,3 +109,43 @@ async def test_numbers_of_sockets_that_come_back_are_no_trap() -> None:
             upstream.peers[-1].close()
             await upstream.peers[-1].gone()
         assert len(engine._idle._resting) <= 2 and len(upstream.peers) == 30
+
+
+class Ended:
+    """Of a transfer that is over: which socket was its."""
+
+    def __init__(self, fd: int) -> None:
+        self.told = {pycurl.INFO_HTTP_VERSION: 2, pycurl.LASTSOCKET: fd}
+
+    def getinfo(self, what: int) -> int:
+        return self.told[what]
+
+
+def test_a_process_without_a_descriptor_left() -> None:
+    """A spoilt connection is shut down all the same, and stays libcurl's to close."""
+    idle = IdleSockets()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        idle.rest(Ended(ours.fileno()))
+        theirs.send(b"poison")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(OSError):
+                os.dup(0)
+            idle.weed(lambda port: False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert theirs.recv(1) == b"" and ours.recv(6) == b"poison"
+    idle.close()
+
+
+def test_a_socket_that_cannot_be_looked_at_loses_no_answer() -> None:
+    """The kernel may say no, when there are too many or when it is closed."""
+    idle = IdleSockets()
+    with socket.socket() as closed:
+        fd = closed.fileno()
+    idle.rest(Ended(fd))
+    idle.weed(lambda port: False)
+    idle.wake(fd)
+    idle.close()
