@@ -192,9 +192,9 @@ class Balances:
             self._set_aside(watched)
 
     def _learn(self, place: tuple[str, str], balance: Balance) -> None:
-        """The newest counts, in whichever order they are heard of."""
+        """The newest counts, in whichever order they are heard of; one of a time to come was read before the clock was set back."""
         known = self._known.get(place)
-        if known is None or known.at < balance.at:
+        if known is None or not balance.at <= known.at <= self._resources.clock.now():
             self._known[place] = balance
 
     async def _watch(self, watched: _Watched) -> None:

@@ -458,3 +458,17 @@ def test_a_worker_that_is_born_later_begins_with_what_was_told(tmp_path: Path) -
         later.close()
 
     crew(tmp_path, account, scene, SELDOM)
+
+
+def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    """What was read before that is not newer than what is read after it."""
+    account = Account(a=0.5, b=2)
+
+    async def scene(both: Crew) -> None:
+        stage, second = both.stages[1], both.second
+        await until(lambda: len(left(stage, second)) == 2)
+        second.hear(Looked("acme", fingerprint(stage, "a"), Balance(0.1, stage.clock.now() + 3600)))
+        second.hear(Looked("acme", fingerprint(stage, "a"), Balance(7.0, stage.clock.now())))
+        assert left(stage, second)["a"] == 7.0 and not second.low("acme")
+
+    crew(tmp_path, account, scene, SELDOM)
