@@ -168,3 +168,13 @@ def test_what_is_run_may_be_run() -> None:
     """Scripts that are started by name carry their execute bit."""
     for name in ("debian/rules", "common/prepare", "common/monorelay", "build-deb.sh", "build-rpm.sh", "test-packages.sh"):
         assert os.access(PACKAGING / name, os.X_OK), name
+
+
+def test_the_access_key_is_made_wherever_root_is(tmp_path: Path) -> None:
+    """What lies in the current directory is not run, with root's terminal at hand."""
+    (tmp_path / "secrets.py").write_text("raise SystemExit('not the one that was meant')")
+    program = re.search(r'python3 (.*)-c "(.*)" >', read("common/prepare"))
+    assert program is not None
+    command = [sys.executable, *program[1].split(), "-c", program[2]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and len(done.stdout.strip()) == 43, done.stderr
