@@ -37,10 +37,10 @@ def as_relay_user(config_dir: Path | None) -> Iterator[None]:
         return
     uid, gid, groups = user
     before = os.getgroups(), os.getegid()
-    os.setgroups(groups)
-    os.setegid(gid)
-    os.seteuid(uid)
     try:
+        os.setgroups(groups)
+        os.setegid(gid)
+        os.seteuid(uid)
         yield
     finally:
         os.seteuid(0)

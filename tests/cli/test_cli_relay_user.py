@@ -124,3 +124,21 @@ def test_credentials_of_the_service(installed: Path, place: Path, say: Callable[
     assert say("check").code == 0
     assert say("check", "--config-dir", installed).code == 78
     assert with_credentials(None, {"CREDENTIALS_DIRECTORY": "/own"}) == {"CREDENTIALS_DIRECTORY": "/own"}
+
+
+@root_only
+@pytest.mark.parametrize("step", ["setegid", "seteuid"])
+def test_rights_that_cannot_be_taken_leave_root_as_it_was(installed: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the relay's rights are nobody's."""
+    real = getattr(os, step)
+
+    def refuse(number: int) -> None:
+        if number == NOBODY:
+            raise PermissionError("refused")
+        real(number)
+
+    before = os.getgroups(), os.getresgid(), os.getresuid()
+    monkeypatch.setattr(os, step, refuse)
+    with pytest.raises(PermissionError, match="refused"), as_relay_user(None):
+        pass
+    assert (os.getgroups(), os.getresgid(), os.getresuid()) == before
