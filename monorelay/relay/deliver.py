@@ -309,6 +309,8 @@ class Delivery:
                 return self._fail_in_band(reason)
             return self._settle(Broke(UpstreamFailure("body", reason), self.status))
         if not self.about.reply.begun:
+            if transducer.error is not None and not transducer.opened:  # in an event that lacked its blank line
+                return self._settle(RefusedInStream(transducer.error, self.headers))
             if self._is_filtered():
                 return self._settle(RefusedInStream(FILTERED, self.headers))
             self._commit(None)

@@ -341,3 +341,16 @@ def test_a_fault_of_ours_at_the_end_leaves_nobody_waiting(
 
     play(scene)
     assert [record.exc_info is not None for record in caplog.records if "A receiver raised" in record.getMessage()] == [True]
+
+
+@pytest.mark.parametrize("upstream", ["openai.chat", "anthropic.messages"])
+@pytest.mark.parametrize("last", [b"data: [DONE]", b"data: [DONE]\n", b'data: {"error":{"message":"slow","code":503}}\n'])
+def test_an_error_that_lacks_its_blank_line_is_one(last: bytes, upstream: str) -> None:
+    """Servers forget it. Nothing was sent yet, so it is no success; native and translated."""
+
+    async def scene() -> None:
+        stage = Stage(provider("acme", upstream), scripts=[stream(last)] * 2)
+        answer = await stage.carry(chat(stream=True, messages=[{"role": "user", "content": "Hi"}]))
+        assert (answer.status, answer.headers["content-type"]) == (503, "application/json")
+
+    play(scene)
