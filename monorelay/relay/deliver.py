@@ -26,7 +26,7 @@ from monorelay.dialects.whole_answers import error_inside, is_in_json, is_json
 from monorelay.errors import UPSTREAM, ErrorBody
 from monorelay.relay.delivering import Delivering
 from monorelay.relay.inflate import Inflater, Undecodable
-from monorelay.relay.outcome import Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
+from monorelay.relay.outcome import FILTERED, STUMBLED, UNTOLD, Answered, Broke, Headers, Left, Outcome, Refused, RefusedInStream
 from monorelay.upstream.interface import Exchange, UpstreamFailure
 
 COMMIT_AFTER = 15.0  # seconds from the upstream's head
@@ -35,10 +35,6 @@ ANSWER_HELD = 1024 * 1024  # bytes of a whole answer held before the commit
 TRANSLATED_HELD = 64 * 1024 * 1024  # bytes of an answer, whole or streamed, that can be translated
 LINGER = 3.0  # seconds of silence after its last event until a stream's upstream is not waited for any more
 REFUSAL_HELD = 1024 * 1024  # bytes of a refusal that are kept
-
-# What an answer is taken for that holds nothing because of a filter, where there is somebody else to ask.
-FILTERED = StreamError(400, ErrorBody("invalid_request_error", "The answer was filtered.", "content_filter"))
-STUMBLED = UpstreamFailure("body", "the relay could not take the answer")
 
 _WHOLE_JSON = ("/json", "+json")  # lines of JSON (x-ndjson, jsonl, json-seq) are delivered as they arrive
 
@@ -153,7 +149,7 @@ class Delivery:
         self._on_chunk(data)
 
     def end(self) -> None:
-        """The engine logs what this raises, and has nothing more to say: without an outcome the client would wait for ever."""
+        """The engine logs what this raises, and says no more: without an outcome the client would wait for ever."""
         try:
             self._on_end()
         except Exception:
@@ -216,12 +212,10 @@ class Delivery:
             if self.about.native:  # what a translation calls its objects exists nowhere
                 self._made = remembered_ids(self.about.capability, body)
         headers = self.headers
-        if self._unrolls:
-            assert self.about.unrolls is not None
+        if self._unrolls and self.about.unrolls is not None:
             told = self.about.unrolls(body)
             if told is None:
-                reason = "a stream was asked for, and the answer is JSON that could not be told as one"
-                return self._settle(Broke(UpstreamFailure("body", reason), self.status))
+                return self._settle(Broke(UNTOLD, self.status))
             if isinstance(told, StreamError):
                 return self._settle(RefusedInStream(told, self.headers))
             body = told
@@ -309,10 +303,9 @@ class Delivery:
                 return self._fail_in_band(reason)
             return self._settle(Broke(UpstreamFailure("body", reason), self.status))
         if not self.about.reply.begun:
-            if transducer.error is not None and not transducer.opened:  # in an event that lacked its blank line
-                return self._settle(RefusedInStream(transducer.error, self.headers))
-            if self._is_filtered():
-                return self._settle(RefusedInStream(FILTERED, self.headers))
+            error = None if transducer.opened else transducer.error  # of an event that lacked its blank line
+            if error is not None or self._is_filtered():
+                return self._settle(RefusedInStream(error or FILTERED, self.headers))
             self._commit(None)
         if rest:
             self.about.reply.chunk(rest)

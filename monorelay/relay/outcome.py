@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monorelay.dialects.interface import StreamError
+from monorelay.errors import ErrorBody
 from monorelay.upstream.interface import UpstreamFailure
 
 Headers = Sequence[tuple[str, str]]
@@ -52,3 +53,8 @@ class Left:
 
 
 Outcome = Answered | Refused | RefusedInStream | Broke | Left
+
+# What an answer is taken for that holds nothing because of a filter, where there is somebody else to ask.
+FILTERED = StreamError(400, ErrorBody("invalid_request_error", "The answer was filtered.", "content_filter"))
+STUMBLED = UpstreamFailure("body", "the relay could not take the answer")
+UNTOLD = UpstreamFailure("body", "a stream was asked for, and the answer is JSON that could not be told as one")
