@@ -16,6 +16,8 @@ from monorelay.plan.near import fold
 from monorelay.plan.plan import Provider
 from monorelay.plan.steps import Step
 
+_FEW = 3  # names in a sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -24,9 +26,6 @@ class Served:
     provider: Provider
     listed: Mapping[str, ModelEntry]
     folded: Mapping[str, str]  # folded name → listed spelling, of include and list
-
-
-_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
